@@ -1,0 +1,47 @@
+# Everything here works on a machine that has only python3 (3.11 or 3.12) and make.
+#
+#   make quickstart   a small corpus, from web pages to a published data set, in out/quickstart
+#   make test         all tests          make check   ruff, mypy and the direction of imports
+#   make bench        measurements beside peers; see bench/
+.PHONY: quickstart test check bench constraints clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORE := $(VENV)/.core
+TEST := $(VENV)/.test
+# Threads of numeric libraries would fight with worker processes for the cores.
+export OMP_NUM_THREADS ?= 1
+
+$(CORE): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
+	  { echo "yisang needs Python 3.11 or 3.12; $(PYTHON) is another. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $(CORE)
+
+$(TEST): $(CORE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,train]'
+	@touch $(TEST)
+
+quickstart: $(CORE)
+	$(BIN)/yisang quickstart --out out/quickstart
+
+check: $(TEST)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p yisang
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+test: check
+	$(BIN)/python -m pytest -q
+
+bench: $(TEST)
+	$(BIN)/python -m bench.overhead
+	$(BIN)/python -m bench.kills
+
+constraints:
+	$(PYTHON) scripts/make_constraints.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,120 @@
+"""Quotas by category, chosen by hash."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import random
+
+import pytest
+
+from yisang.errors import UsageError
+from yisang.filters.quota import HashOrder, Quota, category
+from yisang.records import Drop, Prompt
+
+
+def prompts(count: int, name: str = "Code") -> list[Prompt]:
+    return [Prompt(id=f"{number:03d}", text="?", language="ko", category=name) for number in range(count)]
+
+
+def kept(quota: Quota, records: list[Prompt]) -> int:
+    return sum(isinstance(record, Prompt) for record in quota(iter(records)))
+
+
+@pytest.mark.parametrize(("given", "left"), [(0, 0), (2, 2), (3, 3), (4, 3), (10, 3)])
+def test_so_many_stay_and_no_more(given, left):
+    assert kept(Quota({"Code": 3}), prompts(given)) == left
+
+
+def test_the_first_stay_and_the_others_say_why():
+    a, b = prompts(2)
+    assert list(Quota({"Code": 1})(iter([a, b]))) == [
+        a,
+        Drop("over_quota", {"quota": 1, "category": "Code"}, record=b),
+    ]
+
+
+def test_a_category_that_is_not_named_is_unlimited_or_has_the_default():
+    assert kept(Quota({"Code": 1}), prompts(5, "Daily")) == 5
+    assert kept(Quota({"Code": 1}, default=2), prompts(5, "Daily")) == 2
+    assert kept(Quota({"Code": 1}, default=2), prompts(5, "Code")) == 1
+    assert kept(Quota({}, default=0), prompts(5, "")) == 0
+
+
+def test_a_quota_of_none_is_none():
+    assert kept(Quota({"Code": 0}), prompts(2)) == 0
+
+
+def test_several_categories_in_one_group_are_an_error():
+    mixed = prompts(1, "Code") + prompts(1, "Daily")
+    with pytest.raises(ValueError, match=r"'Code' and 'Daily' in one group.*quota.category"):
+        list(Quota({"Code": 1})(iter(mixed)))
+    assert len({category(record) for record in mixed}) == 2
+
+
+def chosen(order, records: list[Prompt]) -> set[str]:
+    ranked = sorted(records, key=order)
+    return {record.id for record in Quota({"Code": 10})(iter(ranked)) if isinstance(record, Prompt)}
+
+
+def test_the_choice_does_not_depend_on_the_order_of_arrival():
+    shuffled = prompts(100)
+    random.Random(7).shuffle(shuffled)
+    assert chosen(HashOrder("a"), shuffled) == chosen(HashOrder("a"), prompts(100))
+    # the twin that goes by arrival
+    arrival = {record.id: place for place, record in enumerate(shuffled)}
+    assert chosen(lambda record: arrival[record.id], shuffled) != chosen(HashOrder("a"), shuffled)
+
+
+def test_another_salt_is_another_choice_and_neither_is_the_order_of_ids():
+    choices = [chosen(HashOrder(salt), prompts(100)) for salt in ("", "a", "b")]
+    choices.append(chosen(lambda record: record.id, prompts(100)))
+    assert all(one != other for one, other in itertools.combinations(choices, 2))
+
+
+def test_salt_and_id_do_not_run_into_each_other():
+    one = Prompt(id="bc", text="?", language="ko")
+    other = Prompt(id="c", text="?", language="ko")
+    assert HashOrder("a")(one) != HashOrder("ab")(other)
+
+
+def test_a_group_is_never_held():
+    read = 0
+
+    def endless():
+        nonlocal read
+        for number in itertools.count():
+            read = number
+            yield Prompt(id=str(number), text="?", language="ko")
+
+    out = Quota({}, default=3)(endless())
+    for number in range(50):
+        next(out)
+        assert read == number
+
+
+@pytest.mark.parametrize("limit", [-1, 1.5, "3", True, None])
+def test_a_limit_that_is_no_count_is_refused(limit):
+    with pytest.raises(UsageError, match="Quota: "):
+        Quota({"Code": limit})
+
+
+@pytest.mark.parametrize("limit", [-1, 1.5, True])
+def test_a_default_that_is_no_count_is_refused(limit):
+    with pytest.raises(UsageError, match=r"the limit of \(default\)"):
+        Quota({}, default=limit)
+
+
+def test_can_be_pickled_and_hashed_and_the_order_of_names_does_not_count():
+    quota = Quota({"b": 1, "a": 2}, default=3)
+    assert quota == Quota({"a": 2, "b": 1}, default=3)
+    assert hash(quota) == hash(Quota({"a": 2, "b": 1}, default=3))
+    assert pickle.loads(pickle.dumps(quota)) == quota
+    assert pickle.loads(pickle.dumps(HashOrder("a"))) == HashOrder("a")
+
+
+def test_a_recipe_that_changes_its_limits_afterwards_changes_nothing():
+    limits = {"Code": 1}
+    quota = Quota(limits)
+    limits["Code"] = 5
+    assert kept(quota, prompts(5)) == 1

@@ -1,0 +1,112 @@
+"""The quickstart as a newcomer runs it: one command, from web pages to a data set that `datasets` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from yisang.quickstart.web import PLANTED
+
+
+def yisang(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "yisang", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("quickstart")
+    done = yisang(folder, "quickstart")
+    assert done.returncode == 0, done.stderr
+    (folder / "printed").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def drops(folder: Path) -> list[dict[str, Any]]:
+    lines = yisang(folder, "show", "out/quickstart", "--drops", "1000", "--json").stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def urls(drops: list[dict[str, Any]], reason: str) -> set[str]:
+    return {row["record"]["url"] for row in drops if row["reason"] == reason}
+
+
+def test_it_says_that_its_teacher_only_echoes_and_prints_the_funnel(folder: Path) -> None:
+    printed = (folder / "printed").read_text()
+    assert "echo" in printed
+    assert "restates each question and answers none" in printed
+    for step in ("source", "licence_letter", "near_duplicates", "teach", "to_example"):
+        assert f"\n{step}" in printed
+
+
+@pytest.mark.parametrize(
+    ("reason", "case"),
+    [("too_short", "too_short"), ("too_long", "too_long"), ("http_status", "not_found"), ("not_html", "not_html")],
+)
+def test_what_was_planted_leaves_for_its_reason(drops: list[dict[str, Any]], reason: str, case: str) -> None:
+    licensed = {url for url in PLANTED[case] if url not in urls(drops, "licence_B") | urls(drops, "licence_C")}
+    assert licensed
+    assert urls(drops, reason) == licensed
+
+
+def test_pages_in_english_and_copies_leave(drops: list[dict[str, Any]]) -> None:
+    gone = urls(drops, "licence_B") | urls(drops, "licence_C")
+    assert urls(drops, "target_share_low") == set(PLANTED["english"]) - gone
+    # Of an original and its copy one stays, whichever the order prefers.
+    assert len(urls(drops, "exact_duplicate")) == len(set(PLANTED["exact_duplicate"]) - gone)
+    assert len(urls(drops, "near_duplicate")) >= 8
+
+
+def test_no_page_of_unknown_licence_gets_past_the_licence_step(drops: list[dict[str, Any]]) -> None:
+    assert set(PLANTED["no_licence"]) <= urls(drops, "licence_C")
+
+
+def test_datasets_reads_the_published_views(folder: Path) -> None:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
+    code = (
+        "from datasets import load_dataset\n"
+        "for view in ('messages', 'instruction', 'full'):\n"
+        "    rows = load_dataset('out/quickstart/published', view)['train']\n"
+        "    print(view, rows.num_rows, ' '.join(rows.column_names))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    kept = json.loads(yisang(folder, "show", "out/quickstart", "--json").stdout)["totals"]["kept"]
+    lines = [line.split(" ", 2) for line in done.stdout.splitlines()]
+    assert [(view, int(rows)) for view, rows, _ in lines] == [(v, kept) for v in ("messages", "instruction", "full")]
+    assert {"licence_letter", "measure_think_target_share", "url"} <= set(lines[2][2].split())
+
+
+def test_the_published_rows_are_all_redistributable(folder: Path) -> None:
+    import pyarrow.parquet as pq
+
+    (path,) = (folder / "out/quickstart/published/full").glob("*.parquet")
+    assert set(pq.read_table(path).column("licence_letter").to_pylist()) == {"A"}
+
+
+def test_a_second_quickstart_fetches_and_asks_nothing_again(folder: Path) -> None:
+    before = (folder / "out/quickstart/books.json").read_bytes()
+    done = yisang(folder, "quickstart")
+    assert done.returncode == 0, done.stderr
+    assert "were fetched before" in done.stderr
+    assert "Everything is done already" in done.stderr
+    assert (folder / "out/quickstart/books.json").read_bytes() == before
+
+
+def test_beam_makes_the_same_corpus(folder: Path) -> None:
+    done = yisang(folder, "quickstart", "--out", "beam/quickstart", "--on", "beam", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        json.loads(yisang(folder, "show", run, "--json").stdout) for run in ("out/quickstart", "beam/quickstart")
+    )
+    assert first == second

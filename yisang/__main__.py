@@ -1,0 +1,7 @@
+"""python -m yisang"""
+
+import sys
+
+from yisang.cli import main
+
+sys.exit(main())

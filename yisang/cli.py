@@ -1,0 +1,253 @@
+"""The commands. Thin: each parses, calls one function, prints, and sets the exit code.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped and resumable.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from yisang import __version__
+from yisang.errors import Interrupt, UsageError, YisangError
+
+if TYPE_CHECKING:
+    from yisang.pipelines.stages.teach import TeacherSetting
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Web pages in, a reasoning corpus out: filter, teach, publish.",
+)
+
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped recipe.")
+]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run (what --out named).")]
+InputsOption = Annotated[
+    str | None, typer.Option("--inputs", help="Path of the inputs, for recipes whose build() takes it.")
+]
+AnswersOption = Annotated[
+    str,
+    typer.Option("--answers", help="Where teachers' answers are kept and looked up. [default: beside the run folder]"),
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", help="Read at most this many records of the sources.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Know inputs by the SHA-256 of their bytes.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"yisang {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What stands before the command."""
+
+
+def say(line: str) -> None:
+    """What a person follows while a command works; results go to standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _answers_beside(out: str, answers: str) -> str:
+    """By default runs that lie side by side share their answers."""
+    return answers or f"{out.rstrip('/').rpartition('/')[0] or '.'}/answers"
+
+
+def _teacher_setting(engine: str, options: list[str], concurrency: int | None) -> TeacherSetting:
+    from yisang.pipelines.stages.teach import TeacherSetting
+
+    parsed: dict[str, Any] = {}
+    for option in options:
+        name, sign, value = option.partition("=")
+        if not sign:
+            raise UsageError(
+                f"--teacher-option {option!r} must look like name=value, for example base_url=http://host:8000/v1"
+            )
+        try:
+            parsed[name] = json.loads(value)
+        except json.JSONDecodeError:  # a plain word needs no quotes
+            parsed[name] = value
+    return TeacherSetting(engine, parsed, concurrency)
+
+
+@app.command()
+def plan(
+    recipe: RecipeArgument,
+    out: Annotated[str, typer.Option("--out", help="A run folder: says what is already done there.")] = "",
+    answers: AnswersOption = "",
+    inputs: InputsOption = None,
+    limit: LimitOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows the steps of a recipe, what is done already, and what teaching will ask."""
+    from yisang.pipelines.planning import plan_text, recipe_plan
+    from yisang.pipelines.recipe import load
+
+    found = recipe_plan(
+        load(recipe, inputs), out=out, answers=_answers_beside(out, answers), limit=limit, strict=strict
+    )
+    if as_json:
+        print_json(found)
+    else:
+        print(plan_text(found))
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def run(
+    context: typer.Context,
+    recipe: RecipeArgument,
+    out: Annotated[str, typer.Option("--out", help="The run folder; the same command continues a stopped run.")],
+    on: Annotated[str, typer.Option("--on", help="The runner: local or beam.")] = "local",
+    workers: Annotated[int, typer.Option("--workers", help="Processes that work side by side.")] = 1,
+    inputs: InputsOption = None,
+    limit: LimitOption = None,
+    strict: StrictOption = False,
+    answers: AnswersOption = "",
+    teacher: Annotated[str, typer.Option("--teacher", help="Another engine for the recipe's teacher.")] = "",
+    teacher_option: Annotated[
+        list[str] | None,
+        typer.Option("--teacher-option", help="name=value for the engine, e.g. base_url=URL; repeatable."),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option("--concurrency", help="Requests in flight per teaching stream.")
+    ] = None,
+) -> None:
+    """Runs a recipe into a folder. Options of the runner go behind `--`."""
+    from yisang.pipelines.phases import Setting
+    from yisang.pipelines.recipe import load
+    from yisang.pipelines.report import books_text
+    from yisang.pipelines.run import run_recipe
+
+    setting = Setting(
+        out=out,
+        answers=_answers_beside(out, answers),
+        teacher=_teacher_setting(teacher, teacher_option or [], concurrency),
+    )
+    books = run_recipe(
+        load(recipe, inputs), setting, on=on, workers=workers, limit=limit, strict=strict, options=context.args, say=say
+    )
+    print(books_text(books))
+
+
+@app.command()
+def show(
+    run: RunArgument,
+    identifier: Annotated[
+        str, typer.Option("--id", help="Where this record, and what was made of it, went and why.")
+    ] = "",
+    drops: Annotated[
+        int,
+        typer.Option("--drops", help="Print this many drops, with reason and evidence; with --json whole, one a line."),
+    ] = 0,
+    dead: Annotated[
+        int,
+        typer.Option("--dead", help="Print this many dead letters; with --json whole, with tracebacks, one a line."),
+    ] = 0,
+    private: Annotated[
+        bool, typer.Option("--private", help="Tell the text of what may not be redistributed, too.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows the books of a finished run, or the way of one record through it."""
+    from yisang.pipelines import report
+    from yisang.pipelines.run import open_run, read_books
+
+    if identifier:
+        found = report.trace_record(run, identifier, private)
+        if as_json:
+            print_json(found)
+        for entry in [] if as_json else found:
+            details = [
+                f"{key}: {entry[key]}" for key in ("step", "reason", "evidence", "error", "message") if entry.get(key)
+            ]
+            print(f"{entry['phase']}  {entry['what']}  {entry['id']}" + "".join(f"\n    {line}" for line in details))
+    elif drops or dead:
+        for role, limit in (("drops", drops), ("dead", dead)):
+            for row in report.rejected(run, role, limit, private):
+                print(json.dumps(row, ensure_ascii=False) if as_json else report.rejection_line(row))
+    else:
+        out, _ = open_run(run)
+        books = read_books(out)
+        if as_json:
+            print_json(report.books_json(books))
+        else:
+            print(report.books_text(books))
+
+
+@app.command()
+def publish(
+    run: RunArgument,
+    to: Annotated[str | None, typer.Option("--to", help="A folder for the data set.")] = None,
+    repo: Annotated[str | None, typer.Option("--repo", help="A data set on the Hugging Face Hub: user/name.")] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Allow rows that may train but not be redistributed (B).")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact files and write nothing.")] = False,
+) -> None:
+    """Publishes the kept rows of a finished run as a data set with a card."""
+    from yisang.pipelines.publish import publish as publish_run
+
+    if to is None and repo is None:
+        raise UsageError("Nowhere to publish to. Name a folder with --to DIR or a Hub data set with --repo user/name.")
+    publish_run(run, to=to, repo=repo, private=private, dry_run=dry_run, say=print)
+
+
+@app.command()
+def quickstart(
+    out: Annotated[str, typer.Option("--out", help="The run folder.")] = "out/quickstart",
+    on: Annotated[str, typer.Option("--on", help="The runner: local or beam.")] = "local",
+    workers: Annotated[int, typer.Option("--workers", help="Processes that work side by side.")] = 2,
+) -> None:
+    """Builds a small corpus from the web that ships with yisang: fetch, filter, teach, publish."""
+    from yisang.quickstart.run import quickstart as run_quickstart
+
+    run_quickstart(out, on=on, workers=workers, say=say)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Says which engines, runners and extras work here, and the command that mends each that does not."""
+    from yisang.doctor import examine, findings_text
+
+    findings = examine()
+    if as_json:
+        print_json(findings)
+    else:
+        print(findings_text(findings))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command line; errors are one paragraph on standard error."""
+    try:
+        app(args=arguments, prog_name="yisang")
+    except YisangError as error:
+        print(f"yisang: {error}", file=sys.stderr)
+        return error.exit_code
+    except Interrupt as interrupt:
+        print(f"yisang: {interrupt.error}", file=sys.stderr)
+        return interrupt.error.exit_code
+    except SystemExit as ended:  # typer ends so, with 2 for wrong usage
+        return ended.code if isinstance(ended.code, int) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

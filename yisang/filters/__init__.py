@@ -1,0 +1,15 @@
+"""One file per decision. Each is a plain function of a record (or of a group of records), knows no runner,
+and is passed to a step of a recipe.
+
+    length       Length                       prompts within bounds of characters
+    language     TargetShare, MinShare        measure the share of the target language; decide by it
+    licence      TagSite, AllowLicence        licence and category of a page by its host; what may enter
+    duplicates   exact_key, keep_first        exact duplicates after normalisation, with a survivor rule
+    quota        HashOrder, Quota             so many of a category, chosen by hash
+    cot          ...                          verdicts and measures of a teacher's trace
+    keep         Keep                         decide on verdicts and measures that are already there
+    stored       NotMeasured                  read such verdicts and measures; an absent one is an error
+
+Measuring and deciding are apart: measures are stored with the record, and a changed bound costs no new
+measurement.
+"""

@@ -1,0 +1,264 @@
+"""What may be done with a text: the table of licences, the registry of sites, and who may enter.
+
+The paper gave each site one letter and one category by hand (arXiv 2510.04230, section 5.1) and published
+neither its evidence nor its dates. Here both are required: a registry is a TOML file of
+
+    [[site]]
+    host = "example.org"          a host name; its subdomains too with `subdomains = true`
+    licence = "CC-BY-4.0"         an id of licences.toml
+    letter = "A"                  the table's, or a stricter one
+    category = "Science"
+    evidence = "..."              the sentence that says so, or where it stands
+    date = "2026-11-01"           when it was read
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+from yisang.errors import UsageError
+from yisang.records import UNKNOWN_LICENCE, Drop, Letter, Licence, Page, Record
+
+LICENCES = Path(__file__).parent / "licences.toml"
+_LETTERS: tuple[Letter, ...] = get_args(Letter)
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+_REQUIRED = ("host", "licence", "letter", "category", "evidence", "date")
+_OPTIONAL = ("subdomains",)
+
+
+def licence(id: str, evidence: str, date: str, letter: Letter | None = None) -> Licence:
+    """A licence by its id in the table, with what shows it and the day it was read (YYYY-MM-DD).
+
+    `letter` may be stricter than the table's, never laxer. Raises UsageError.
+    """
+    return _licence(id, evidence, date, letter, f"Licence {id!r}")
+
+
+def _licence(id: str, evidence: str, date: str, letter: str | None, where: str) -> Licence:
+    entry = table().get(id.lower())
+    if entry is None:
+        raise UsageError(f"{where}: there is no licence {id!r}. There are {', '.join(_names())}.")
+    if letter is not None and letter not in _LETTERS:
+        raise UsageError(f"{where}: letter is {letter!r}; it must be one of {', '.join(_LETTERS)}.")
+    if letter is not None and letter < entry.letter:
+        raise UsageError(
+            f"{where}: letter {letter} is laxer than {entry.letter}, the letter of {entry.id}. "
+            "A letter may only be stricter than its licence's."
+        )
+    if not evidence.strip():
+        raise UsageError(f"{where}: evidence is empty. Write the sentence that states the licence, or where it stands.")
+    if not _is_date(date):
+        raise UsageError(f"{where}: date is {date!r}; it must be a day such as 2026-11-01.")
+    return Licence(
+        id=entry.id,
+        letter=entry.letter if letter is None else letter,
+        evidence=evidence,
+        date=date,
+        derive=entry.derive,
+        share_alike=entry.share_alike,
+    )
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One licence of the table."""
+
+    id: str
+    letter: Letter
+    derive: bool
+    share_alike: bool
+    title: str
+    attribution: bool = False
+    versions: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+@functools.cache
+def table() -> dict[str, Entry]:
+    """licences.toml by id in lower case, with versions, ports and aliases spelled out."""
+    entries: dict[str, Entry] = {}
+    for item in tomllib.loads(LICENCES.read_text("utf-8"))["licence"]:
+        entry = msgspec.convert(item, Entry)
+        ids = [f"{entry.id}-{version}" for version in entry.versions] or [entry.id]
+        for id in ids:
+            whole = msgspec.structs.replace(entry, id=id)
+            entries |= {name.lower(): whole for name in (id, *entry.aliases)}
+            entries |= {
+                f"{id}-{port}".lower(): msgspec.structs.replace(entry, id=f"{id}-{port}") for port in entry.ports
+            }
+    return entries
+
+
+def asks_for_attribution(licence: Licence) -> bool:
+    """Whether whoever passes the text on must name its author. A licence that the table does not have is taken to."""
+    entries = [table().get(id.lower()) for id in licence.id.split(" AND ")]
+    return any(entry is None or entry.attribution for entry in entries)
+
+
+def _names() -> list[str]:
+    return sorted({entry.id for entry in table().values() if not entry.id.endswith(entry.ports)})
+
+
+def _is_date(date: str) -> bool:
+    try:
+        # fromisoformat alone also takes 20261101 and 2026-W44-7.
+        return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", date, re.ASCII)) and bool(datetime.date.fromisoformat(date))
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Site:
+    """One entry of a registry."""
+
+    host: str
+    licence: Licence
+    category: str
+    subdomains: bool = False
+
+
+class Registry:
+    """The sites of a registry file, by host. A UsageError names the file, the host and the field."""
+
+    def __init__(self, path: str | Path):
+        self.path = str(path)
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise UsageError(f"Registry {path} cannot be read: {error.strerror}.") from error
+        self.digest = hashlib.sha256(data).hexdigest()
+        try:
+            content = tomllib.loads(data.decode())
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"Registry {path} cannot be read as TOML: {error}.") from error
+        items = content.pop("site", [])
+        if content:
+            raise UsageError(f"Registry {path}: unknown key {min(content)!r}; it may only hold [[site]] tables.")
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise UsageError(f"Registry {path}: `site` is no list of tables. Write [[site]], not [site].")
+        self.sites: dict[str, Site] = {}
+        for number, item in enumerate(items, 1):
+            site = _site(item, f"Registry {path}, site {item.get('host') or f'number {number}'}")
+            if site.host in self.sites:
+                raise UsageError(f"Registry {path}, site {site.host}: host is there twice. Remove one of the two.")
+            self.sites[site.host] = site
+
+    def for_host(self, host: str) -> Site | None:
+        """The entry of this host, or the nearest one above it if that says `subdomains = true`."""
+        try:
+            name = _host(host)
+        except ValueError:
+            return None
+        found = self.sites.get(name)
+        if found:
+            return found
+        while "." in name:
+            name = name.partition(".")[2]
+            # The nearest decides: one that speaks for itself alone also ends what those above it say.
+            if name in self.sites:
+                return self.sites[name] if self.sites[name].subdomains else None
+        return None
+
+
+def _site(item: dict[str, Any], where: str) -> Site:
+    for key in item:
+        if key not in _REQUIRED + _OPTIONAL:
+            known = ", ".join(_REQUIRED + _OPTIONAL)
+            raise UsageError(f"{where}: unknown key {key!r}; known are {known}.")
+    fields = dict(item)
+    # TOML has dates of its own; both ways of writing one are taken.
+    if type(fields.get("date")) is datetime.date:
+        fields["date"] = fields["date"].isoformat()
+    for key in _REQUIRED:
+        if key not in fields:
+            raise UsageError(f"{where}: {key} is missing.")
+        if not isinstance(fields[key], str) or not fields[key].strip():
+            raise UsageError(f"{where}: {key} is {fields[key]!r}; it must be a text that is not empty.")
+    if not isinstance(fields.get("subdomains", False), bool):
+        raise UsageError(f"{where}: subdomains is {fields['subdomains']!r}; it must be true or false.")
+    try:
+        host = _host(fields["host"])
+    except ValueError as error:
+        raise UsageError(
+            f"{where}: host is {fields['host']!r}; it must be a bare host name, without scheme, port or path."
+        ) from error
+    return Site(
+        host,
+        _licence(fields["licence"], fields["evidence"], fields["date"], fields["letter"], where),
+        fields["category"],
+        fields.get("subdomains", False),
+    )
+
+
+def _host(name: str) -> str:
+    """A host name in lower case and ASCII (IDNA), without a closing dot; ValueError if it is none."""
+    name = name.lower().removesuffix(".")
+    if not name.isascii():
+        name = name.encode("idna").decode()
+    if not _HOST.fullmatch(name):
+        raise ValueError(name)
+    return name
+
+
+@dataclass(frozen=True)
+class TagSite:
+    """Gives a page the licence and the category of its host, as the registry has them.
+
+    The host is that of the address where the page was found in the end, after redirects. A host that the
+    registry does not name gets the unknown licence (letter C), whatever the page came with; its category is
+    left.
+    """
+
+    registry_path: str | Path
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry, read once; from then on it travels with the step, so that workers decide by the same
+        text as the one that bears the identity."""
+        return Registry(self.registry_path)
+
+    def __call__(self, page: Page) -> Page:
+        try:
+            host = urlsplit(page.final_url or page.url).hostname or ""
+        except ValueError:  # no address at all, such as http://[
+            host = ""
+        site = self.registry.for_host(host)
+        if site is None:
+            return msgspec.structs.replace(page, licence=UNKNOWN_LICENCE)
+        return msgspec.structs.replace(page, licence=site.licence, category=site.category)
+
+    def identity(self) -> dict[str, Any]:
+        """The digests of the registry and of the table of licences; where they lie does not matter."""
+        return {
+            "registry": self.registry.digest,
+            "licences": hashlib.sha256(LICENCES.read_bytes()).hexdigest(),
+        }
+
+
+@dataclass(frozen=True)
+class AllowLicence:
+    """Keeps records whose licence has one of these letters. C is not to be had: it never enters."""
+
+    letters: tuple[Letter, ...] = ("A", "B")
+
+    def __post_init__(self) -> None:
+        if not self.letters or not set(self.letters) <= {"A", "B"}:
+            raise UsageError(f"AllowLicence: letters is {self.letters!r}; it must be some of A and B. C never enters.")
+        object.__setattr__(self, "letters", tuple(sorted(set(self.letters))))
+
+    def __call__(self, record: Record) -> Record | Drop:
+        found = record.licence
+        if found.letter in self.letters:
+            return record
+        return Drop(f"licence_{found.letter}", {"licence": found.id, "evidence": found.evidence})

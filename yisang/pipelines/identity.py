@@ -1,0 +1,195 @@
+"""What a step is: its import path, its parameters, and the source of its code. A stored result with another identity
+is never read again.
+
+The code part follows imports inside the step's own package (and inside yisang), so that a mended helper counts as a
+change too; of other packages the version counts where the step's module imports them.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import re
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from yisang.errors import UsageError
+from yisang.records import Record
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON-able value, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def identity(value: Any, where: str) -> Any:
+    """A JSON-able description of a parameter, a function or a step. `where` names the step for errors.
+
+    An object may define `identity()` to say it itself, for example to add the digest of a data file that it reads.
+    """
+    return _identity(value, where, ())
+
+
+def _identity(value: Any, where: str, within: tuple[int, ...]) -> Any:
+    """`within` holds the functions that are being described, as a function may refer to itself."""
+    inner = functools.partial(_identity, where=where, within=(*within, id(value)))
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes):
+        return {"bytes": hashlib.sha256(value).hexdigest()}
+    if isinstance(value, list | tuple):
+        return [inner(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return {"set": sorted(digest(inner(item)) for item in value)}
+    if isinstance(value, dict):
+        return {str(key): inner(item) for key, item in value.items()}
+    if isinstance(value, enum.Enum):
+        return {"enum": _import_path(type(value)), "name": value.name}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, re.Pattern):
+        return {"pattern": value.pattern, "flags": value.flags}
+    if isinstance(value, type):
+        return {"type": _import_path(value), "code": code_digest(value.__module__)}
+    if isinstance(value, functools.partial):
+        return {"partial": inner(value.func), "args": inner([value.args, value.keywords])}
+    if isinstance(value, types.MethodType):
+        return {"method": value.__name__, "of": inner(value.__self__)}
+    if isinstance(value, types.BuiltinFunctionType):
+        owner = None if isinstance(value.__self__, types.ModuleType) else inner(value.__self__)
+        return {"function": f"{value.__module__}.{value.__qualname__}", "of": owner}
+    if isinstance(value, types.FunctionType):
+        if id(value) in within:
+            return {"function": _import_path(value), "itself": True}
+        bound = [[cell.cell_contents for cell in value.__closure__ or ()], value.__defaults__, value.__kwdefaults__]
+        code = value.__code__
+        # Two lambdas of a line have one name; what they do tells them apart.
+        does = [
+            code.co_firstlineno,
+            code.co_code.hex(),
+            [c for c in code.co_consts if isinstance(c, int | float | str)],
+        ]
+        return {
+            "function": _import_path(value),
+            "bound": [inner(item) for item in bound],
+            "does": digest(does),
+            "code": code_digest(value.__module__),
+        }
+    if callable(getattr(value, "identity", None)):
+        own = {"type": _import_path(type(value)), "identity": inner(value.identity())}
+    elif dataclasses.is_dataclass(value):
+        fields = {item.name: inner(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        own = {"type": _import_path(type(value)), "fields": fields}
+    elif isinstance(value, msgspec.Struct):
+        fields = {name: inner(getattr(value, name)) for name in value.__struct_fields__}
+        own = {"type": _import_path(type(value)), "fields": fields}
+        if isinstance(value, Record):
+            return own
+    else:
+        raise UsageError(
+            f"Step {where}: cannot tell when {value!r} ({type(value).__name__}) changes, so stored results could go "
+            "stale. Make it a frozen dataclass, a plain function, or give it a method identity()."
+        )
+    return {**own, "code": code_digest(type(value).__module__)}
+
+
+def forget() -> None:
+    """Reads all code again: a notebook may have edited a module since it was last looked at."""
+    code_digest.cache_clear()
+    _read.cache_clear()
+    _is_installed.cache_clear()
+
+
+def _import_path(value: Any) -> str:
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+@functools.cache
+def code_digest(module: str) -> str:
+    """SHA-256 over the source of a module, of the modules that are edited along with it and that it imports, directly
+    or not (yisang's, its own package's, and all that lie outside of the installed packages), and over the versions of
+    the installed packages that it imports itself."""
+    sources: dict[str, str] = {}
+    waiting = [module]
+    outside: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        path = _source_path(name)
+        if name in sources or path is None:
+            continue
+        sources[name], imports = _read(name, path)
+        for imported in imports:
+            top = imported.split(".")[0]
+            if top in (module.split(".")[0], "yisang") or not _is_installed(top):
+                waiting.append(imported)
+            elif name == module:
+                outside.add(top)
+    return digest([sources, {package: _version(package) for package in sorted(outside)}])
+
+
+@functools.cache
+def _is_installed(package: str) -> bool:
+    """Whether a package is Python's own or was installed by pip, rather than a file that its author still edits."""
+    if package in sys.stdlib_module_names:
+        return True
+    path = _source_path(package)
+    return path is None or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+
+
+@functools.cache
+def _read(module: str, path: Path) -> tuple[str, tuple[str, ...]]:
+    """The digest of a module's source, and what it imports."""
+    text = path.read_bytes()
+    return hashlib.sha256(text).hexdigest(), tuple(_imports(ast.parse(text), module, path))
+
+
+def _source_path(module: str) -> Path | None:
+    loaded = sys.modules.get(module)
+    origin = getattr(loaded, "__file__", None)
+    if origin is None and loaded is None:
+        try:
+            spec = importlib.util.find_spec(module)
+        except ModuleNotFoundError:  # `from package import name`, where name is no module
+            return None
+        origin = spec.origin if spec else None
+    path = Path(origin) if origin else None
+    return path if path is not None and path.suffix == ".py" and path.is_file() else None
+
+
+def _imports(tree: ast.AST, module: str, path: Path) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                level = node.level - 1 if path.name == "__init__.py" else node.level
+                parent = module.rsplit(".", level)[0] if level else module
+                base = f"{parent}.{base}" if base else parent
+            yield base
+            # `from yisang.filters import length` names a module, `from yisang.records import Drop` does not.
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@functools.cache
+def _version(package: str) -> str:
+    if package in sys.stdlib_module_names:
+        return f"python{sys.version_info.major}.{sys.version_info.minor}"
+    names = _distributions().get(package, [])
+    return ",".join(f"{name}=={importlib.metadata.version(name)}" for name in sorted(set(names)))
+
+
+@functools.cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())

@@ -1,0 +1,130 @@
+"""What a run would do: steps and constants, inputs, what is stored already, and what teaching will ask."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from yisang.pipelines.boundary import Boundary
+from yisang.pipelines.phases import Plan
+from yisang.pipelines.recipe import Loaded
+from yisang.pipelines.run import describe, make_plan
+from yisang.pipelines.stages.teach import TeachPhase
+from yisang.records import Prompt
+from yisang.storage import Folder
+from yisang.teachers.answers import AnswerStore, answer_key
+from yisang.teachers.engines import request_body
+
+CHUNK = 2_000
+
+
+def recipe_plan(loaded: Loaded, *, out: str, answers: str, limit: int | None, strict: bool) -> dict[str, Any]:
+    """The plan as plain data; nothing is run, asked or written."""
+    plan, inputs = make_plan(loaded, limit=limit, strict=strict)
+    described = describe(loaded, plan, inputs)
+    for phase, entry in zip(plan.phases, described["phases"], strict=True):
+        boundary = Boundary(Folder(out), phase.name) if out else None
+        manifest = boundary.manifest() if boundary is not None else None
+        entry["done"] = manifest is not None
+        if manifest is not None:
+            entry["rows"] = manifest.rows("records")
+        if isinstance(phase, TeachPhase):
+            entry["teaching"] = _teaching(plan, phase, out, answers)
+    return described
+
+
+def _teaching(plan: Plan, phase: TeachPhase, out: str, answers: str) -> dict[str, Any]:
+    """Requests in all, answered already, and to ask; None where the prompts are not known yet."""
+    stage = phase.stage
+    assert stage is not None
+    teacher = stage.teacher
+    found: dict[str, Any] = {
+        "model": teacher.model,
+        "revision": teacher.revision,
+        "sampling": msgspec.to_builtins(stage.sampling),
+        "samples": stage.samples,
+        "prompt_version": stage.template.version,
+        "requests": None,
+        "answered": None,
+        "to_ask": None,
+    }
+    before = Boundary(Folder(out), plan.phases[phase.reads[0]].name) if out else None
+    if before is None or before.manifest() is None:
+        return found
+    keys: set[str] = set()
+    known: set[str] = set()
+    prompts = (record for record in before.all_records() if isinstance(record, Prompt))
+    with AnswerStore(answers) as store:
+        while held := list(islice(prompts, CHUNK)):
+            chunk = set()
+            for prompt in held:
+                messages = stage.template.messages(prompt)
+                for sample in range(stage.samples):
+                    body = request_body(teacher.model, messages, stage.sampling, sample)
+                    chunk.add(answer_key(body, teacher.revision, sample))
+            keys |= chunk
+            known |= set(store.get_many(chunk))
+    return {**found, "requests": len(keys), "answered": len(known), "to_ask": len(keys) - len(known)}
+
+
+def plan_text(described: dict[str, Any]) -> str:
+    """The plan for a person."""
+    why = described["why"].splitlines()[0] if described["why"] else ""
+    lines = [f"{described['recipe']} {described['version']}: {why}", ""]
+    for item in described["inputs"]:
+        lines.append(f"input {item['source']}: {item['path']} ({item['size']:,} bytes)")
+    lines.append("")
+    for number, phase in enumerate(described["phases"], 1):
+        state = (
+            f"done, {phase['rows']:,} records"
+            if phase["done"] and phase["stored"]
+            else "done"
+            if phase["done"]
+            else "to do"
+        )
+        lines.append(f"{number:3}. {phase['name']}  [{state}]")
+        lines += [f"       {line}" for line in _constants(phase["parameters"])]
+        if "teaching" in phase:
+            lines += [f"       {line}" for line in _teaching_lines(phase["teaching"])]
+    return "\n".join(lines)
+
+
+def _teaching_lines(teaching: dict[str, Any]) -> list[str]:
+    head = f"teacher {teaching['model']} at {teaching['revision']}, {teaching['samples']} answer(s) to each prompt"
+    if teaching["requests"] is None:
+        return [head, "requests: known when the steps before have run into --out"]
+    return [
+        head,
+        f"{teaching['requests']:,} requests: {teaching['answered']:,} answered in the store, {teaching['to_ask']:,} to ask",
+    ]
+
+
+def _constants(parameters: Any) -> list[str]:
+    """One line for each step: its function and the parameters that bear identity."""
+    steps = [item for item in _nested(parameters) if isinstance(item, dict) and ("step" in item or "type" in item)]
+    return [line for step in steps if (line := _step_line(step))]
+
+
+def _nested(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return [found for item in value for found in _nested(item)]
+    return [value]
+
+
+def _step_line(step: dict[str, Any]) -> str:
+    fields = step.get("fields", {})
+    fn = fields.get("fn", step)
+    name = str(fn.get("type") or fn.get("function") or "") if isinstance(fn, dict) else ""
+    own = fn.get("fields") or fn.get("identity") or {} if isinstance(fn, dict) else {}
+    shown = {key: value for key, value in own.items() if isinstance(value, int | float | str | list)} if own else {}
+    constants = ", ".join(f"{key}={_short(value)}" for key, value in shown.items() if key != "name")
+    label = step.get("step", "")
+    return f"{label + ': ' if label else ''}{name.removeprefix('yisang.')}({constants})"
+
+
+def _short(value: Any) -> str:
+    """A digest by its first characters; everything else whole."""
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 and not set(text) - set("0123456789abcdef") else text

@@ -1,0 +1,1 @@
+"""Recipes that ship with yisang. `yisang run NAME` takes them by the name of their file."""

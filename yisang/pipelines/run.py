@@ -1,0 +1,336 @@
+"""A run: one recipe into one folder, by one writer, on one engine, from wherever an earlier run was stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import cloudpickle
+import msgspec
+
+from yisang.errors import Interrupt, Stopped, UsageError, YisangError
+from yisang.pipelines.books import Books, make_books
+from yisang.pipelines.boundary import Boundary
+from yisang.pipelines.execution import WORK, Failure, Job
+from yisang.pipelines.identity import digest
+from yisang.pipelines.phases import Plan, Setting, compile_recipe
+from yisang.pipelines.processes import die_with_parent
+from yisang.pipelines.progress import Progress, WorkerDied
+from yisang.pipelines.recipe import Loaded
+from yisang.pipelines.runners import runner
+from yisang.records import SCHEMA_VERSION
+from yisang.sources.base import Source
+from yisang.storage import Folder, StorageError, explained
+
+
+class RunManifest(msgspec.Struct, frozen=True):
+    """The last file of a run: its presence means that the run is finished."""
+
+    recipe: str
+    version: str
+    fingerprint: str
+    phases: tuple[str, ...]
+    schema: int = SCHEMA_VERSION
+
+    @property
+    def sink(self) -> str:
+        return self.phases[-1]
+
+
+def inputs_digest(sources: tuple[Source, ...], strict: bool) -> tuple[str, list[dict[str, Any]]]:
+    """What the inputs are now: by path, size and modification mark, or with `strict` by the SHA-256 of their bytes."""
+    found: list[dict[str, Any]] = []
+    for source in sources:
+        for item in source.inputs():
+            mark = {"sha256": _sha256(item.path)} if strict else {"mtime": item.mtime}
+            found.append({"source": source.name, "path": item.path, "size": item.size, **mark})
+    # With --strict a file is its content, wherever it lies.
+    known = [{k: v for k, v in item.items() if not (strict and k == "path")} for item in found]
+    return digest(known), found
+
+
+def _sha256(path: str) -> str:
+    import fsspec
+
+    with fsspec.open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_plan(loaded: Loaded, *, limit: int | None = None, strict: bool = False) -> tuple[Plan, list[dict[str, Any]]]:
+    """The phases of a loaded recipe on its inputs as they are now."""
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit is {limit}; it must be at least 1 record.")
+    known, inputs = inputs_digest(loaded.recipe.sources, strict)
+    return compile_recipe(loaded.recipe, limit=limit, inputs_digest=known), inputs
+
+
+def run_recipe(
+    loaded: Loaded,
+    setting: Setting,
+    *,
+    on: str = "local",
+    workers: int = 1,
+    limit: int | None = None,
+    strict: bool = False,
+    options: list[str] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Books:
+    """Runs a recipe into `setting.out` and returns its books. What is stored there already is not done again."""
+    engine = runner(on)
+    if on == "local" and options:
+        raise UsageError(f"The local runner takes no further options, but was given {' '.join(options)}.")
+    if workers < 1:
+        raise UsageError(f"--workers is {workers}; it must be at least 1.")
+    if loaded.local:
+        cloudpickle.register_pickle_by_value(loaded.module)
+    plan, inputs = make_plan(loaded, limit=limit, strict=strict)
+    job = Job(plan, setting)
+    payload = job.payload()
+    out = _open_folder(setting.out)
+    with lock(out):
+        out.remove_unfinished()
+        boundaries = [job.boundary(number) for number in range(len(plan.phases))]
+        finished = read_manifest(out)
+        if finished is not None and finished.fingerprint == plan.fingerprint and out.exists("books.json"):
+            for boundary in boundaries:
+                for shard in boundary.so_far().shards:
+                    for part in shard.parts:
+                        boundary.check(part)
+            say("Everything is done already; nothing in the recipe, its code or its inputs has changed.")
+            return read_books(out)
+        for name in ("manifest.json", "books.json", "failure.json", WORK):
+            out.remove(name)
+        out.write_bytes("recipe.json", msgspec.json.format(msgspec.json.encode(describe(loaded, plan, inputs))))
+        _say_restart(plan, boundaries, say)
+        with _stoppable(), _children_die_with_us(), tempfile.TemporaryDirectory(prefix="yisang-") as logs:
+            progress = Progress(out, plan, boundaries, say)
+            try:
+                with progress:
+                    engine(payload, len(plan.phases), workers=workers, options=options or [], logs=logs)
+            except Interrupt as interrupt:
+                raise interrupt.error from None
+            except Exception as error:
+                interrupt_ = next((cause for cause in _causes(error) if isinstance(cause, Interrupt)), None)
+                if interrupt_ is not None:  # an engine that is torn down at a signal fails in ways of its own
+                    raise interrupt_.error from error
+                raise _failure(out, on, error, progress) from error
+        out.remove(WORK)
+        books = make_books(plan, boundaries)
+        out.write_bytes("books.json", msgspec.json.format(msgspec.json.encode(books)))
+        _prune(out, plan)
+        manifest = RunManifest(plan.recipe, plan.version, plan.fingerprint, tuple(phase.name for phase in plan.phases))
+        out.write_bytes("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
+        return books
+
+
+def describe(loaded: Loaded, plan: Plan, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The resolved recipe, as it is stored beside what it made."""
+    return {
+        "recipe": plan.recipe,
+        "version": plan.version,
+        "why": (loaded.module.__doc__ or "").strip(),
+        "fingerprint": plan.fingerprint,
+        "schema": SCHEMA_VERSION,
+        "yisang": importlib.metadata.version("yisang"),
+        "revision": _revision(loaded.path.parent),
+        "sink": dataclasses.asdict(loaded.recipe.sink),
+        "inputs": inputs,
+        "phases": [
+            {"name": phase.name, "steps": phase.accounts_for, "stored": phase.stored, "parameters": phase.parameters()}
+            for phase in plan.phases
+        ],
+    }
+
+
+def _revision(folder: Path) -> str:
+    """The git revision of the recipe's folder, with a mark where it has uncommitted changes; "" outside of git."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def read_manifest(out: Folder) -> RunManifest | None:
+    """The run's manifest, None while it is not finished."""
+    if not out.exists("manifest.json"):
+        return None
+    manifest = msgspec.json.decode(out.read_bytes("manifest.json"), type=RunManifest)
+    if manifest.schema != SCHEMA_VERSION:
+        raise UsageError(
+            f"{out.address} was written with schema {manifest.schema}, this yisang reads {SCHEMA_VERSION}. Choose a new folder "
+            "with --out, or use the version of yisang that wrote it."
+        )
+    return manifest
+
+
+def read_books(out: Folder) -> Books:
+    return msgspec.json.decode(out.read_bytes("books.json"), type=Books)
+
+
+def open_run(address: str) -> tuple[Folder, RunManifest]:
+    """A finished run. Raises UsageError for anything else, saying what it is."""
+    out = Folder(address)
+    manifest = read_manifest(out)
+    if manifest is None:
+        state = (
+            "is not finished" if out.exists("recipe.json") else "is no run folder" if out.exists() else "does not exist"
+        )
+        raise UsageError(f"{address} {state}. Run a recipe to its end first: yisang run RECIPE --out {address}")
+    return out, manifest
+
+
+def _open_folder(address: str) -> Folder:
+    out = Folder(address)
+    try:
+        out.fs.makedirs(out.root, exist_ok=True)
+        if out.local:
+            with tempfile.TemporaryFile(dir=out.root):
+                pass
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write to {address}: {error.strerror or error}. Choose another folder with --out."
+        ) from error
+    if out.names() and not (out.exists("recipe.json") or out.exists("lock")):
+        raise UsageError(f"{address} holds other files and no run. Choose a new or empty folder with --out.")
+    return out
+
+
+@contextlib.contextmanager
+def lock(out: Folder) -> Iterator[None]:
+    """One writer per run folder. A killed writer's lock goes with it (local), or must be removed by hand (stores)."""
+    refusal = "Two runs must not write to one folder: wait for it, stop it, or choose another --out."
+    if not out.local:
+        if out.exists("lock"):
+            holder = out.read_bytes("lock").decode()
+            raise YisangError(
+                f"{out.address} is being written by {holder}. {refusal} If that run was killed, remove {out.address}/lock."
+            )
+        out.write_bytes("lock", f"process {os.getpid()} on {os.uname().nodename}".encode())
+        try:
+            yield
+        finally:
+            out.remove("lock")
+        return
+    with open(out.path("lock"), "a+") as file:
+        try:
+            # A record lock: unlike flock it does not pass to processes that this one forks.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise YisangError(
+                f"{out.address} is being written by {file.read().strip() or 'another process'}. {refusal}"
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM and Ctrl-C end the run between two instructions, with exit code 3; what is committed stays."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        raise Interrupt(Stopped(f"Stopped by {name}. What was finished is kept; the same command goes on from there."))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_dying_children: bool | None = None
+"""None until the hook is there, which cannot be taken away again."""
+
+
+@contextlib.contextmanager
+def _children_die_with_us() -> Iterator[None]:
+    """Processes that an engine forks from this one (datatrove's manager) end with it, also at SIGKILL."""
+    global _dying_children
+    if _dying_children is None:
+        os.register_at_fork(after_in_child=_die_with_parent_now)
+    _dying_children = True
+    try:
+        yield
+    finally:
+        _dying_children = False
+
+
+def _die_with_parent_now() -> None:
+    if _dying_children:
+        die_with_parent()
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it came of."""
+    seen: list[BaseException] = []
+    found: BaseException | None = error
+    while found is not None and found not in seen:
+        yield found
+        seen.append(found)
+        found = found.__cause__ or found.__context__
+
+
+def _failure(out: Folder, on: str, error: Exception, progress: Progress) -> YisangError:
+    """The failure that a shard wrote down, as the exception that it was; else what the engine itself raised."""
+    if out.exists("failure.json"):
+        failure = msgspec.json.decode(out.read_bytes("failure.json"), type=Failure)
+        written = YisangError(failure.message)
+        written.exit_code = failure.exit_code
+        return written
+    if isinstance(error, YisangError) and not isinstance(error, WorkerDied):
+        return error
+    if isinstance(error, OSError):
+        try:
+            with explained(out.address):
+                raise error
+        except StorageError as told:
+            return told
+        except OSError:
+            pass  # of another kind: told below
+    death = progress.death()
+    if death is not None:
+        return death
+    if isinstance(error, WorkerDied):
+        return error
+    return YisangError(
+        f"The {on} runner failed outside of any shard: {type(error).__name__}: {error}. What is finished is kept; the same "
+        "command goes on from there."
+    )
+
+
+def _say_restart(plan: Plan, boundaries: list[Boundary], say: Callable[[str], None]) -> None:
+    done = [
+        phase.name for phase, boundary in zip(plan.phases, boundaries, strict=True) if boundary.manifest() is not None
+    ]
+    if done:
+        say(f"{len(done)} of {len(plan.phases)} phases are stored already; going on after {done[-1]}.")
+
+
+def _prune(out: Folder, plan: Plan) -> None:
+    """Removes stored phases that no longer belong to the recipe, so that a run folder holds one run."""
+    wanted = {phase.name for phase in plan.phases}
+    for folder in (out, out / "drops", out / "dead"):
+        for name in folder.names():
+            if name[:2].isdigit() and name[2:3] == "-" and name not in wanted:
+                folder.remove(name)

@@ -1,0 +1,102 @@
+"""Teaching: each prompt is asked of the teacher, each answer becomes a Trace, and none is paid for twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from yisang.errors import UsageError
+from yisang.pipelines.boundary import ShardWriter
+from yisang.pipelines.identity import identity
+from yisang.pipelines.phases import Inputs, Phase, Setting, Work, counted, even_slices
+from yisang.pipelines.steps import Stage
+from yisang.records import Dead, Prompt
+from yisang.teachers.answers import AnswerStore
+from yisang.teachers.engines import open_engine
+from yisang.teachers.generation import Sampling, Teacher
+from yisang.teachers.prompts import MixedPrompt
+from yisang.teachers.rollouts import teach
+
+
+@dataclass(frozen=True)
+class TeacherSetting:
+    """What the command line says of the teacher: how it is reached, never who it is.
+
+    engine: another engine for the same model. options: of that engine (base_url, device, ...).
+    """
+
+    engine: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    concurrency: int | None = None
+
+    def applied(self, teacher: Teacher) -> Teacher:
+        if not self.engine:
+            return teacher
+        options = teacher.options if self.engine == teacher.engine else {}
+        return msgspec.structs.replace(teacher, engine=self.engine, options=options)
+
+
+@dataclass(frozen=True)
+class Teach(Stage):
+    """Prompts → `samples` traces each, by `teacher`, asked in the words of `template`.
+
+    Answers are looked up in the run's answer store first; only misses reach the engine.
+    """
+
+    teacher: Teacher
+    template: MixedPrompt
+    sampling: Sampling = Sampling()
+    samples: int = 1
+
+    def phases(self) -> list[Phase]:
+        return [TeachPhase("ask", stage=self)]
+
+
+@dataclass(frozen=True)
+class TeachPhase(Phase):
+    """A shard is one stream of requests."""
+
+    stage: Teach | None = None
+
+    def parameters(self) -> Any:
+        return identity(self.stage, self.stage.name if self.stage else "")
+
+    def plan(self, inputs: Inputs) -> list[Work]:
+        return even_slices(inputs.manifests[0])
+
+    def run(self, work: Work, inputs: Inputs, out: ShardWriter, setting: Setting) -> None:
+        stage = self.stage
+        assert stage is not None
+        given = setting.teacher or TeacherSetting()
+        engine = open_engine(given.applied(stage.teacher), **given.options)
+
+        def prompts() -> Iterator[Prompt]:
+            for record in counted(inputs.slices(work.slices), out):
+                if not isinstance(record, Prompt):
+                    raise UsageError(
+                        f"Step {stage.name} was given a {record.kind_name}, but a teacher is asked prompts. Put a step before "
+                        "it that makes prompts of them."
+                    )
+                yield record
+
+        outcomes = 0
+        with AnswerStore(setting.answers) as store:
+            for outcome in teach(
+                prompts(),
+                stage.teacher,
+                stage.template,
+                stage.sampling,
+                stage.samples,
+                engine,
+                store,
+                given.concurrency,
+            ):
+                outcomes += 1
+                if isinstance(outcome, Dead):
+                    out.dead(stage.name, outcome.record, outcome)
+                else:
+                    out.keep(outcome)
+        out.born(stage.name, outcomes - out.read)

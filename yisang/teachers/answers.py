@@ -1,0 +1,460 @@
+"""The answer store: every answer a teacher ever gave, found again by what was asked.
+
+The key is the canonical full request + the declared revision + the sample number, never an address or an engine. So a
+changed setting never finds an old answer, and a moved server finds all of them.
+
+    store.json             schema version, length of the prefixes
+    <prefix>/<random>.seg  lines `crc32 json`; the prefix is the first hex digit of the keys in it
+    any/<random>.seg       the same with keys of every prefix (object stores: one object for each flush)
+
+Local: each writer has segments of its own and holds a lock on each while it lives; an answer is in the file, safe from
+a kill, when `put` returns, and on the device (fsync) after every 64 and at the end. A half-written last line is what a
+killed writer leaves: readers pass over it, and the next one that gets the dead writer's lock cuts it off. Object
+stores: answers are held until `flush` puts them as one object, in one folder for all prefixes: cut by prefix it would
+be sixteen small ones. Nothing is ever changed in place, so any number of writers and readers may share a store.
+
+An instance keeps 20 bytes per stored answer in memory (where it stands), so a lookup reads only what it returns.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import datetime
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import posixpath
+import secrets
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from yisang.errors import UsageError
+from yisang.storage import Folder, StorageError, sync_folder
+from yisang.teachers.generation import Generation
+
+SCHEMA = 1
+PREFIX = 1
+ANY = "any"
+SYNC_EVERY = 64
+BUFFER = 256
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_log = logging.getLogger(__name__)
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored answer. `at` (UTC) is for people; nothing is decided by it.
+
+    The request is not repeated here, its digest is the key: a question's text would stand in the store once for each
+    of its samples.
+    """
+
+    key: str
+    model: str
+    revision: str
+    sample: int
+    at: str
+    generation: Generation
+
+
+class _Head(msgspec.Struct):
+    key: str
+
+
+_read_answer = msgspec.json.Decoder(Answer).decode
+_read_head = msgspec.json.Decoder(_Head).decode
+
+
+def answer_key(body: Mapping[str, Any], revision: str, sample: int) -> str:
+    """SHA-256 over the canonical JSON (sorted keys, compact, UTF-8) of request, revision and sample number."""
+    whole = {"request": body, "revision": revision, "sample": sample}
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    # A lone surrogate has no UTF-8, yet it must have a key: its request is rejected later, with words.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def new_answer(key: str, body: Mapping[str, Any], revision: str, sample: int, generation: Generation) -> Answer:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return Answer(key=key, model=str(body["model"]), revision=revision, sample=sample, at=now, generation=generation)
+
+
+class AnswerStore:
+    """Answers at any fsspec address. One object may be used by several threads, and is passed on by address.
+
+    problems: the damaged places found so far, one sentence each. Their answers count as not there.
+    """
+
+    def __init__(self, address: str | os.PathLike[str], *, buffer: int = BUFFER, sync_every: int = SYNC_EVERY):
+        self._folder = Folder(address)
+        self._buffer_size = buffer
+        self._sync_every = sync_every
+        self.problems: list[str] = []
+        self._writing = threading.Lock()  # the segments and the buffer
+        self._flushing = threading.Lock()  # one object at a time
+        self._reading = threading.Lock()  # the index
+        self._owner = os.getpid()
+        self._segments: dict[str, _Segment] = {}
+        self._index: dict[str, _Places] = {}
+        self._held: list[Answer] = []
+        self._sending: list[Answer] = []
+        self._put = 0
+        self._durable = 0
+        self._prefix = self._read_settings()
+
+    def __repr__(self) -> str:
+        return f"AnswerStore({self.address!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open, (self.address, self._buffer_size, self._sync_every)
+
+    def __enter__(self) -> AnswerStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        return str(self._folder.address)
+
+    @property
+    def durable(self) -> int:
+        """How many of the answers put through this object survive a kill; `put` returns the number of each."""
+        return self._put if self._folder.local else self._durable
+
+    @property
+    def full(self) -> bool:
+        """Whether enough answers are held for an object of their own."""
+        return len(self._held) >= self._buffer_size
+
+    # Reading
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Answer]:
+        """The stored answers among `keys`, those of other writers so far included.
+
+        Where two writers stored the same key, every reader takes the one whose line sorts first.
+        """
+        wanted = set(keys)
+        found: dict[str, bytes] = {}
+        with self._writing:
+            own = [answer for answer in (*self._held, *self._sending) if answer.key in wanted]
+        for answer in own:
+            _take_smaller(found, answer.key, _line(answer))
+        with self._reading:
+            self._read_settings()
+            for folder in sorted({key[: self._prefix] for key in wanted} | ({ANY} if wanted else set())):
+                self._refresh(folder)
+                for answer, line in self._lines(folder, wanted):
+                    if answer.key in wanted:
+                        _take_smaller(found, answer.key, line)
+        return {key: _read_answer(line[9:-1]) for key, line in found.items()}
+
+    def _refresh(self, folder: str) -> None:
+        """Indexes what has come into a folder since the last time."""
+        names = [f"{folder}/{name}" for name in (self._folder / folder).names() if name.endswith(".seg")]
+        known = {name for name in self._index if name.startswith(f"{folder}/")}
+        for gone in known.difference(names):
+            del self._index[gone]
+        for name in names:
+            places = self._index.setdefault(name, _Places())
+            if not self._folder.local:
+                if not places.end:
+                    self._scan(name, places, iter(self._folder.read_bytes(name).splitlines(keepends=True)))
+                continue
+            path = self._folder.path(name)
+            with open(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size < places.end:  # somebody has cut it: nothing known about it holds
+                    places = self._index[name] = _Places()
+                if size > places.end:
+                    file.seek(places.end)
+                    if self._scan(name, places, file):
+                        _cut_torn_tail(path)
+
+    def _scan(self, name: str, places: _Places, lines: Iterator[bytes] | IO[bytes]) -> bool:
+        """Indexes the lines from places.end on. True if the last one is torn."""
+        for line in lines:
+            if not line.endswith(b"\n"):
+                return True
+            head = _checked(line)
+            if head is None:
+                self._damaged(name, places.end)
+            else:
+                places.keys.append(int(head.key[:16], 16))
+                places.starts.append(places.end)
+                places.lengths.append(len(line))
+            places.end += len(line)
+        return False
+
+    def _lines(self, folder: str, wanted: set[str]) -> Iterator[tuple[Answer, bytes]]:
+        """The stored answers of `wanted` in a folder, with their lines (a rare stranger too: see _Places.keys)."""
+        halves = {int(key[:16], 16) for key in wanted}
+        for name in sorted(self._index):
+            places = self._index[name]
+            if not name.startswith(f"{folder}/"):
+                continue
+            spans = [
+                (places.starts[i], places.starts[i] + places.lengths[i])
+                for i, half in enumerate(places.keys)
+                if half in halves
+            ]
+            if not spans:
+                continue
+            path = self._folder.path(name)
+            lines: Iterable[bytes]
+            if self._folder.local:
+                with open(path, "rb") as file:
+                    lines = [os.pread(file.fileno(), stop - start, start) for start, stop in spans]
+            else:
+                starts, stops = [start for start, _ in spans], [stop for _, stop in spans]
+                lines = self._folder.fs.cat_ranges([path] * len(spans), starts, stops)
+            for (start, _), line in zip(spans, lines, strict=True):
+                line = bytes(line)
+                answer = None
+                if _checked(line) is not None:
+                    with contextlib.suppress(msgspec.DecodeError):
+                        answer = _read_answer(line[9:-1])
+                if answer is None:
+                    self._damaged(name, start)
+                else:
+                    yield answer, line
+
+    def _damaged(self, name: str, start: int) -> None:
+        words = (
+            f"{posixpath.join(self.address, name)}: the line at byte {start} is damaged; its answer counts as not "
+            "there and will be asked for again."
+        )
+        if words not in self.problems:
+            self.problems.append(words)
+            _log.warning("%s", words)
+
+    def _read_settings(self) -> int:
+        """The prefix length of the store; refuses one that a newer yisang wrote."""
+        if not self._folder.exists("store.json"):
+            return PREFIX
+        where = posixpath.join(self.address, "store.json")
+        try:
+            settings = json.loads(self._folder.read_bytes("store.json"))
+            schema, prefix = int(settings["schema"]), int(settings["prefix"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{where} does not describe an answer store. Give --answers the folder of one, or a new folder."
+            ) from error
+        if schema > SCHEMA:
+            raise UsageError(
+                f"{where} was written with schema {schema}, this yisang reads up to {SCHEMA}. Use a newer yisang, or "
+                "give --answers another folder."
+            )
+        self._prefix = prefix
+        return prefix
+
+    # Writing
+
+    def put(self, key: str, answer: Answer) -> int:
+        """Stores an answer, and returns its number among the answers of this object (see `durable`).
+
+        Local: it is safe from a kill when this returns. Object stores: after the next `flush`.
+        """
+        if key != answer.key:
+            raise ValueError(f"the answer of {answer.key} was put under {key}")
+        with self._writing:
+            self._create()
+            if self._folder.local:
+                self._append(answer)
+            else:
+                self._held.append(answer)
+            self._put += 1
+            return self._put
+
+    def _create(self) -> None:
+        if self._owner != os.getpid():
+            # A forked child shares the parent's file positions and locks: it writes segments of its own.
+            for segment in self._segments.values():
+                segment.abandon()
+            self._segments, self._held, self._owner = {}, [], os.getpid()
+        if self._put == 0 and not self._folder.exists("store.json"):
+            settings = {"schema": SCHEMA, "prefix": self._prefix}
+            self._folder.write_bytes("store.json", json.dumps(settings).encode() + b"\n")
+
+    def _append(self, answer: Answer) -> None:
+        prefix = answer.key[: self._prefix]
+        where = posixpath.join(self.address, prefix)
+        with _explained(where):
+            segment = self._segments.get(prefix)
+            if segment is None:
+                segment = self._segments[prefix] = _Segment(Path(self._folder.path(prefix)))
+            try:
+                segment.append(_line(answer), self._sync_every)
+            except OSError:
+                if segment.broken:
+                    segment.abandon()
+                    del self._segments[prefix]
+                raise
+
+    def flush(self) -> None:
+        """Object stores: puts the held answers as one object. Local: waits until all is on the device."""
+        if self._folder.local:
+            with self._writing:
+                for prefix, segment in self._segments.items():
+                    with _explained(posixpath.join(self.address, prefix)):
+                        segment.sync()
+            return
+        with self._flushing:
+            with self._writing:
+                if not self._held:
+                    return
+                self._sending, self._held = self._held, []
+                upto = self._put
+            # Outside of the lock: others put and read on while the object travels.
+            name = f"{ANY}/{secrets.token_hex(12)}.seg"
+            try:
+                with _explained(posixpath.join(self.address, name)):
+                    self._folder.write_bytes(name, b"".join(_line(answer) for answer in self._sending))
+            except BaseException:
+                with self._writing:
+                    self._held, self._sending = self._sending + self._held, []
+                raise
+            with self._writing:
+                self._sending = []
+                self._durable = upto
+
+    def close(self) -> None:
+        """Makes all answers durable and lets go of the segments. The object may be used on."""
+        self.flush()
+        with self._writing:
+            for segment in self._segments.values():
+                segment.abandon()
+            self._segments = {}
+
+
+def _open(address: str, buffer: int, sync_every: int) -> AnswerStore:
+    return AnswerStore(address, buffer=buffer, sync_every=sync_every)
+
+
+class _Places:
+    """Where the answers of one segment stand: the first quarter of the key, start and length of each, in 20 bytes."""
+
+    __slots__ = ("end", "keys", "lengths", "starts")
+
+    def __init__(self) -> None:
+        self.keys = array.array("Q")
+        self.starts = array.array("Q")
+        self.lengths = array.array("I")
+        self.end = 0
+
+
+class _Segment:
+    """A segment that this process appends to. The lock tells others that its writer lives."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        path = folder / f"{secrets.token_hex(12)}.seg"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        # flock, not lockf: a lockf lock is lost as soon as any reader in this process closes the same file.
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._end = 0
+        self._unsynced = 0
+        self._named = False
+        self.broken = False
+
+    def append(self, line: bytes, sync_every: int) -> None:
+        done = 0
+        try:
+            while done < len(line):  # once, unless the disk fills up on the way
+                done += os.write(self._file, line[done:])
+        except OSError:
+            try:
+                os.ftruncate(self._file, self._end)
+            except OSError:
+                self.broken = True  # its torn tail stays; the next answer goes into a new segment
+            raise
+        self._end += len(line)
+        self._unsynced += 1
+        if self._unsynced >= sync_every:
+            self.sync()
+
+    def sync(self) -> None:
+        if self._unsynced:
+            os.fsync(self._file)
+            self._unsynced = 0
+            if not self._named:
+                sync_folder(self._folder)
+                sync_folder(self._folder.parent)
+                self._named = True
+
+    def abandon(self) -> None:
+        """Closes the file, and with it the lock, unless a process we were forked from still holds it."""
+        with contextlib.suppress(OSError):
+            os.close(self._file)
+
+
+def _line(answer: Answer) -> bytes:
+    data = _encoder.encode(answer)
+    return b"%08x %b\n" % (zlib.crc32(data), data)
+
+
+def _checked(line: bytes) -> _Head | None:
+    """The head of a whole line, or None for a damaged one."""
+    data = line[9:-1]
+    try:
+        if line[8:9] != b" " or not line.endswith(b"\n") or int(line[:8], 16) != zlib.crc32(data):
+            return None
+        head = _read_head(data)
+        int(head.key[:16], 16)
+        return head
+    except (ValueError, msgspec.DecodeError):
+        return None
+
+
+def _take_smaller(found: dict[str, bytes], key: str, line: bytes) -> None:
+    """Of two answers to one request every reader takes the same: the one whose line (checksum first) sorts first."""
+    if key not in found or line < found[key]:
+        found[key] = line
+
+
+def _cut_torn_tail(path: str) -> None:
+    """Cuts the half-written last line off a segment whose writer is dead. Leaves one alone whose writer lives, or
+    that may not be written: readers pass over the tail anyway."""
+    with contextlib.suppress(OSError), open(path, "rb+") as file:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        end = size = file.seek(0, os.SEEK_END)
+        keep = 0
+        while end > 0:
+            start = max(0, end - (1 << 16))
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                keep = start + newline + 1
+                break
+            end = start
+        if keep < size:
+            file.truncate(keep)
+            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _explained(address: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageError(
+                f"No space left to write {address} ({error.strerror}). Free some space there; the answers stored "
+                "before are kept, and the same command goes on from them."
+            ) from error
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            raise StorageError(
+                f"May not write {address} ({error.strerror or error}). Choose another folder or change its rights."
+            ) from error
+        raise

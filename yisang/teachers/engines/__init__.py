@@ -1,0 +1,104 @@
+"""The engines by name. Each is imported only when it is asked for, so that a laptop needs no torch.
+
+echo          no model: restates the question (tests, dry runs)
+openai        any OpenAI-compatible endpoint: vLLM, SGLang, `transformers serve`, a vendor
+transformers  a model in this process
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from yisang.errors import UsageError
+from yisang.teachers.engines.base import (
+    Engine,
+    EngineBase,
+    TeacherRejected,
+    TeacherUnavailable,
+    request_body,
+)
+from yisang.teachers.generation import Teacher
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "EngineBase",
+    "TeacherRejected",
+    "TeacherUnavailable",
+    "available",
+    "open_engine",
+    "packages_of",
+    "request_body",
+]
+
+
+def _loader(module: str, name: str) -> Callable[[], Callable[..., Engine]]:
+    def load() -> Callable[..., Engine]:
+        found: Callable[..., Engine] = getattr(importlib.import_module(module), name)
+        return found
+
+    return load
+
+
+ENGINES: dict[str, Callable[[], Callable[..., Engine]]] = {
+    "echo": _loader("yisang.teachers.engines.echo", "Echo"),
+    "openai": _loader("yisang.teachers.engines.openai", "OpenAI"),
+    "transformers": _loader("yisang.teachers.engines.transformers", "Transformers"),
+}
+"""Name → a function that imports and returns the engine's class, which takes (model, revision, **options)."""
+
+_NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "echo": ((), ""),
+    "openai": (("httpx",), "pip install yisang"),
+    "transformers": (("torch", "transformers"), "pip install 'yisang[train]'"),
+}
+"""The packages that an engine imports, and the command that installs them."""
+
+
+def packages_of(engine: str) -> tuple[str, ...]:
+    """The packages that an engine imports."""
+    return _NEEDS[engine][0]
+
+
+def available() -> dict[str, str | None]:
+    """For each engine None where it can run here, else what is missing and the command that mends it."""
+    found: dict[str, str | None] = {}
+    for name, (packages, command) in _NEEDS.items():
+        missing = [package for package in packages if importlib.util.find_spec(package) is None]
+        verb = "is" if len(missing) == 1 else "are"
+        found[name] = f"{' and '.join(missing)} {verb} not installed: {command}" if missing else None
+    return found
+
+
+def open_engine(teacher: Teacher, **options: Any) -> Engine:
+    """The engine of a declared teacher; `options` (from the command line) go before those of the declaration."""
+    if teacher.engine not in ENGINES:
+        raise UsageError(f"There is no engine {teacher.engine!r}. Choose one of: {', '.join(sorted(ENGINES))}.")
+    missing = available()[teacher.engine]
+    if missing:
+        raise UsageError(f"The engine {teacher.engine} cannot run here: {missing}.")
+    make = ENGINES[teacher.engine]()
+    given = {**teacher.options, **options}
+    accepted = [name for name in inspect.signature(make).parameters if name not in ("model", "revision")]
+    unknown = sorted(set(given) - set(accepted))
+    if unknown:
+        raise UsageError(
+            f"The engine {teacher.engine} has no option {', '.join(unknown)}. It takes: {', '.join(accepted)}."
+        )
+    needed = [
+        name
+        for name, parameter in inspect.signature(make).parameters.items()
+        if name in accepted and name not in given and parameter.default is parameter.empty
+    ]
+    if needed:
+        raise UsageError(
+            f"The engine {teacher.engine} needs {', '.join(needed)}. Give it with --teacher-option {needed[0]}=… or in Teacher(options=...)."
+        )
+    try:
+        return make(teacher.model, teacher.revision, **given)
+    except TypeError as error:
+        raise UsageError(f"The engine {teacher.engine} cannot be opened with the options {given}: {error}.") from error

@@ -1,0 +1,300 @@
+"""Any OpenAI-compatible endpoint (vLLM, SGLang, `transformers serve`, a vendor), through httpx.
+
+The key is read from the environment for each request and kept nowhere: not in the object, its repr or pickle, no log,
+no error, no store. A deadline belongs to the whole answer and grows with max_tokens, so that a long answer is neither
+cut nor asked twice, and a hung server does not hang the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email.utils
+import ipaddress
+import json
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from yisang.errors import UsageError
+from yisang.records import Message
+from yisang.teachers.engines.base import EngineBase, TeacherRejected, TeacherUnavailable
+from yisang.teachers.generation import Generation, Sampling, Usage, generation
+
+RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+"""Answers that may be another the next time."""
+OVERLOADED = frozenset({429, 503})
+"""Of those, the ones that say nothing about the record: they stop the run when they do not end."""
+NOT_ASKABLE = frozenset({401, 402, 403, 404, 405})
+"""Answers that every other record would get too."""
+LONGEST_WAIT = 300.0
+"""An endpoint that wants a longer pause (a spent daily quota) stops the run instead."""
+
+
+class _Again(Exception):
+    """This attempt failed in a way that may pass; `final` is raised if no attempt is left."""
+
+    def __init__(self, final: TeacherRejected | TeacherUnavailable, *, wait: float | None = None, tries: int = 0):
+        self.final = final
+        self.wait = wait
+        self.tries = tries
+
+
+class OpenAI(EngineBase):
+    """Asks `{base_url}/chat/completions`, one answer per request.
+
+    base_url: as the OpenAI client takes it, usually ending in /v1. key_env: the NAME of the environment variable with
+    the key; without the variable no Authorization header is sent. extensions: send top_k, min_p and
+    chat_template_kwargs, which vLLM, SGLang and others take; turn it off for an endpoint that refuses them, as OpenAI's
+    own and `transformers serve` do (the recipe then needs Sampling(top_k=0)).
+    min_tokens_per_second: the slowest answer that is worth waiting for. attempts: how often a request is sent at most;
+    backoff: seconds before the second one, doubled each time.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        revision: str,
+        *,
+        base_url: str,
+        key_env: str = "YISANG_API_KEY",
+        extensions: bool = True,
+        concurrency: int = 64,
+        min_tokens_per_second: float = 10.0,
+        patience: float = 60.0,
+        attempts: int = 6,
+        backoff: float = 1.0,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ):
+        if not revision.strip():
+            raise UsageError(
+                f"The endpoint of {model} must declare a revision (a commit, a date, a version): the address does not "
+                "tell which weights answer, and stored answers are found by it."
+            )
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError("The endpoint's base_url must look like http://host:8000/v1.")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise UsageError(
+                f"The base_url of {parts.hostname} carries a user, password or query. Leave them out; a key goes into "
+                f"the environment variable {key_env}."
+            )
+        if concurrency < 1 or attempts < 1 or min_tokens_per_second <= 0:
+            raise UsageError("concurrency and attempts must be 1 or more, min_tokens_per_second above 0.")
+        super().__init__(model, revision)
+        self.base_url = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+        self.key_env = key_env
+        self.extensions = extensions
+        self.concurrency = concurrency
+        self.min_tokens_per_second = min_tokens_per_second
+        self.patience = patience
+        self.attempts = attempts
+        self.backoff = backoff
+        self._sleep = sleep
+        self._jitter = random.Random(0)
+        self._client: httpx.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __repr__(self) -> str:
+        return f"OpenAI({self.model!r}, {self.revision!r}, base_url={self.base_url!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_client": None, "_loop": None}
+
+    @property
+    def _address(self) -> str:
+        return f"{self.base_url}/chat/completions"
+
+    def deadline(self, max_tokens: int) -> float:
+        """Seconds that an answer may take."""
+        return self.patience + max_tokens / self.min_tokens_per_second
+
+    def payload(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> dict[str, Any]:
+        """What goes over the wire."""
+        body = self.body(messages, sampling, sample)
+        thinking, top_k, min_p = body.pop("thinking"), body.pop("top_k"), body.pop("min_p")
+        body["n"] = 1
+        if self.extensions:
+            # vLLM reads -1 as no limit; 0 is refused by older versions.
+            body["top_k"] = top_k if top_k > 0 else -1
+            body["min_p"] = min_p
+            body["chat_template_kwargs"] = {"enable_thinking": thinking}
+        elif top_k > 0 or min_p > 0:
+            raise UsageError(
+                f"{self.base_url} is used without extensions, so top_k={top_k} and min_p={min_p} cannot be asked for, "
+                "but answers would be stored under them. Set top_k=0 and min_p=0 in the recipe's Sampling, or "
+                "extensions=True."
+            )
+        return body
+
+    async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
+        payload = self.payload(messages, sampling, sample)
+        for attempt in range(1, self.attempts + 1):
+            try:
+                return await self._attempt(payload, self.deadline(sampling.max_tokens))
+            except _Again as again:
+                if attempt >= min(self.attempts, again.tries or self.attempts):
+                    raise again.final from again.__cause__
+                wait = again.wait
+                if wait is None:
+                    wait = min(60.0, self.backoff * 2 ** (attempt - 1)) * self._jitter.uniform(0.5, 1.0)
+            await self._sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _attempt(self, payload: dict[str, Any], deadline: float) -> Generation:
+        try:
+            async with asyncio.timeout(deadline):
+                response = await self._open().post(self._address, json=payload, headers=self._headers())
+        except TimeoutError as error:
+            # Sent once more only: the server may be working on it still, and would then do the work many times.
+            final = TeacherRejected(
+                f"{self.base_url} did not finish an answer of at most {payload['max_tokens']} tokens within "
+                f"{deadline:.0f} s. If it is only slow, lower the concurrency or min_tokens_per_second (now "
+                f"{self.min_tokens_per_second:g})."
+            )
+            raise _Again(final, tries=2) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            final_ = TeacherUnavailable(
+                f"No connection to the teacher at {self.base_url} ({self._scrub(str(error))}), {self.attempts} "
+                "attempts. Start the server or correct the address; answers so far are stored, and the same command "
+                "goes on from them."
+            )
+            raise _Again(final_) from error
+        except httpx.TransportError as error:
+            said = self._scrub(str(error)) or type(error).__name__
+            raise _Again(TeacherRejected(f"{self.base_url} broke off the connection ({said}).")) from error
+        if response.status_code != 200:
+            self._refused(response)
+        return self._read(response)
+
+    def _refused(self, response: httpx.Response) -> NoReturn:
+        status, said = response.status_code, self._said(response)
+        told = f"{self.base_url} answered {status}: {said}"
+        if status in RETRIED:
+            wait = _retry_after(response.headers.get("retry-after"))
+            if status in OVERLOADED:
+                stop = TeacherUnavailable(
+                    f"The teacher at {told} It said so {self.attempts} times or asks for a long pause. Lower the "
+                    "concurrency or come back later; answers so far are stored, and the same command goes on from them."
+                )
+                if wait is not None and wait > LONGEST_WAIT:
+                    raise stop
+                raise _Again(stop, wait=wait)
+            raise _Again(TeacherRejected(told), wait=None if wait is None else min(wait, LONGEST_WAIT))
+        if status in NOT_ASKABLE or status < 400:
+            raise TeacherUnavailable(f"The teacher at {told} {self._advice(response)}")
+        hint = " If it refuses top_k, min_p or chat_template_kwargs, use extensions=False." if self.extensions else ""
+        raise TeacherRejected(told + hint)
+
+    def _advice(self, response: httpx.Response) -> str:
+        status = response.status_code
+        if status < 400:
+            return "It redirects; give the address that it redirects to."
+        if status in (401, 403):
+            known = "is set, but not accepted" if os.environ.get(self.key_env) else "is not set"
+            return f"The environment variable {self.key_env} {known}. Put a valid key there, and run the same command."
+        if status == 402:
+            return "It wants to be paid. Mend that with its vendor, and run the same command."
+        return f"Check base_url (it usually ends in /v1) and the model name {self.model!r}, and run the same command."
+
+    def _said(self, response: httpx.Response) -> str:
+        """The endpoint's own words, in one line."""
+        words = response.text
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
+            found = response.json()
+            error = found.get("error", found) if isinstance(found, dict) else found
+            # OpenAI and vLLM say {"error": {"message": ...}}, FastAPI's own refusals {"detail": ...}.
+            words = str(error.get("message") or error.get("detail") or error) if isinstance(error, dict) else str(error)
+        words = " ".join(self._scrub(words).split())
+        words = words if len(words) <= 300 else f"{words[:300]}…"
+        return words if words.endswith((".", "!", "?", "…")) else f"{words or response.reason_phrase or 'nothing'}."
+
+    def _scrub(self, words: str) -> str:
+        """Some endpoints repeat the key that they refuse."""
+        key = os.environ.get(self.key_env, "").strip()
+        return words.replace(key, "[key]") if key else words
+
+    def _read(self, response: httpx.Response) -> Generation:
+        try:
+            found = json.loads(response.content)
+        except ValueError as error:
+            raise _Again(self._incomplete("is no JSON")) from error
+        choices = found.get("choices") if isinstance(found, dict) else None
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            raise _Again(self._incomplete("has no choices[0]"))
+        message, finish = choices[0].get("message"), choices[0].get("finish_reason")
+        if not isinstance(message, dict):
+            raise _Again(self._incomplete("has no choices[0].message"))
+        if not isinstance(finish, str) or not finish:
+            raise _Again(self._incomplete("has no choices[0].finish_reason"))
+        content = message.get("content")
+        reasoning = message.get("reasoning_content") or message.get("reasoning")
+        if not isinstance(content, str | None) or ("content" not in message and not reasoning):
+            raise _Again(self._incomplete("has no choices[0].message.content"))
+        if not isinstance(reasoning, str | None):
+            raise _Again(self._incomplete("has a reasoning that is no text"))
+        usage = found.get("usage")
+        counts = usage if isinstance(usage, dict) else {}
+        return generation(
+            content or "",
+            reasoning=reasoning,
+            finish_reason=finish,
+            usage=Usage(
+                prompt_tokens=_count(counts.get("prompt_tokens")),
+                completion_tokens=_count(counts.get("completion_tokens")),
+            ),
+        )
+
+    def _incomplete(self, what: str) -> TeacherRejected:
+        return TeacherRejected(f"What {self.base_url} answered {what}, {self.attempts} times.")
+
+    def _headers(self) -> dict[str, str]:
+        key = os.environ.get(self.key_env, "").strip()
+        if not all("!" <= letter <= "~" for letter in key):
+            # Caught here, because the HTTP library would print the key in its own error.
+            raise UsageError(f"The environment variable {self.key_env} holds blanks or letters that no key has.")
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def _open(self) -> httpx.AsyncClient:
+        # A client belongs to the event loop that made its connections.
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            self._client = httpx.AsyncClient(
+                timeout=httpx.Timeout(None, connect=30.0),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.concurrency),
+                trust_env=not _is_loopback(urlsplit(self.base_url).hostname or ""),
+            )
+            self._loop = loop
+        return self._client
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None and self._loop is asyncio.get_running_loop():
+            await client.aclose()
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _is_loopback(host: str) -> bool:
+    """No proxy stands between us and our own machine, whatever the environment says."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds to wait as the endpoint asks, in either of the two forms of the header."""
+    if header is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(header))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
+    return None
