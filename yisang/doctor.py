@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import platform
@@ -23,6 +24,12 @@ class Finding(TypedDict):
 
 def examine() -> list[Finding]:
     """Looks at Python, runners, engines and extras. Each is really imported or run, not only looked up."""
+    # What a library prints while it is imported (some do, of what they miss) must not get among the findings.
+    with contextlib.redirect_stdout(sys.stderr):
+        return _examine()
+
+
+def _examine() -> list[Finding]:
     from yisang.teachers.engines import available
 
     good = (3, 11) <= sys.version_info[:2] < (3, 13)

@@ -72,7 +72,7 @@ def test_a_row_becomes_a_prompt_by_its_columns(tmp_path: Path) -> None:
     )
     [prompt] = read_all(source)
     assert prompt == Prompt(
-        id=content_id("set", "왜?\n\n 더 "),
+        id=content_id("set", "왜?\n\n 더 ", "b", "c"),
         text="왜?\n\n 더 ",
         language="ko",
         kind="mcq",
