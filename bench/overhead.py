@@ -51,7 +51,7 @@ def ours(source: str, out: str, runner: str, workers: int) -> int:
     from yisang.pipelines.recipe import Loaded, Recipe
     from yisang.pipelines.run import run_recipe
     from yisang.pipelines.steps import Each
-    from yisang.sources.tables import JsonLines
+    from yisang.sources import JsonLines
 
     recipe = Recipe(
         "overhead",

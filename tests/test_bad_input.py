@@ -46,7 +46,7 @@ from yisang.pipelines.curate import Corpus
 from yisang.pipelines.recipe import Recipe
 from yisang.pipelines.steps import Batch, Each
 from yisang.records import Drop
-from yisang.sources.tables import JsonLines, Parquet
+from yisang.sources import JsonLines, Parquet
 
 FREE = licence("CC0-1.0", "written for the tests", "2026-01-01")
 
@@ -133,7 +133,7 @@ def test_an_unreadable_parquet_file_is_named_and_read_when_it_is_whole(folder: P
     for damaged in (bytes(range(256)) * 40, whole[: len(whole) // 2]):
         path.write_bytes(damaged)
         done = yisang("run", "recipe.py", "--out", "out", folder=folder)
-        complaint(done, 2, str(path), "cannot be read as Parquet", "Fetch or write the file again")
+        complaint(done, 1, str(path), "cannot be read as Parquet", "Fetch or write the file again")
         nothing_finished(folder / "out")
     path.write_bytes(whole)
     runs(folder)

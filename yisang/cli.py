@@ -13,6 +13,7 @@ import typer
 
 from yisang import __version__
 from yisang.errors import Interrupt, UsageError, YisangError
+from yisang.signals import stoppable
 
 if TYPE_CHECKING:
     from yisang.pipelines.stages.teach import TeacherSetting
@@ -65,11 +66,6 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _answers_beside(out: str, answers: str) -> str:
-    """By default runs that lie side by side share their answers."""
-    return answers or f"{out.rstrip('/').rpartition('/')[0] or '.'}/answers"
-
-
 def _teacher_setting(engine: str, options: list[str], concurrency: int | None) -> TeacherSetting:
     from yisang.pipelines.stages.teach import TeacherSetting
 
@@ -98,12 +94,11 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Shows the steps of a recipe, what is done already, and what teaching will ask."""
+    from yisang.pipelines.phases import Setting
     from yisang.pipelines.planning import plan_text, recipe_plan
     from yisang.pipelines.recipe import load
 
-    found = recipe_plan(
-        load(recipe, inputs), out=out, answers=_answers_beside(out, answers), limit=limit, strict=strict
-    )
+    found = recipe_plan(load(recipe, inputs), setting=Setting(out, answers), limit=limit, strict=strict)
     if as_json:
         print_json(found)
     else:
@@ -138,7 +133,7 @@ def run(
 
     setting = Setting(
         out=out,
-        answers=_answers_beside(out, answers),
+        answers=answers,
         teacher=_teacher_setting(teacher, teacher_option or [], concurrency),
     )
     books = run_recipe(
@@ -237,7 +232,8 @@ def doctor(as_json: JsonOption = False) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command line; errors are one paragraph on standard error."""
     try:
-        app(args=arguments, prog_name="yisang")
+        with stoppable():
+            app(args=arguments, prog_name="yisang")
     except YisangError as error:
         print(f"yisang: {error}", file=sys.stderr)
         return error.exit_code

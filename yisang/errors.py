@@ -1,7 +1,7 @@
 """The failures a user meets. Each message is one paragraph: what happened, with which record or file, what to do next.
 
 YisangError (exit 1)        the command failed
-├── UsageError (exit 2)     the command, the recipe or a setting is wrong; nothing was started
+├── UsageError (exit 2)     the command, the recipe or a setting is wrong
 └── Stopped (exit 3)        stopped half way by a signal or a kill; the same command goes on from there
 """
 
@@ -21,7 +21,7 @@ class Interrupt(BaseException):
 
 
 class UsageError(YisangError):
-    """The command line, a recipe or a setting is wrong, and nothing was started."""
+    """The command line, a recipe or a setting is wrong: it is to be corrected, not run again."""
 
     exit_code = 2
 

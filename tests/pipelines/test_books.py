@@ -15,8 +15,9 @@ from recipes_for_tests.helpers import Given, Texts, check_balance, here, prompt,
 from yisang.errors import YisangError
 from yisang.pipelines.books import Books, BooksError, make_books
 from yisang.pipelines.boundary import Boundary, Manifest
+from yisang.pipelines.compile import Plan, compile_recipe
 from yisang.pipelines.execution import Job
-from yisang.pipelines.phases import Plan, Setting, compile_recipe
+from yisang.pipelines.phases import Setting
 from yisang.pipelines.steps import Each, Group
 from yisang.records import Dead, Drop, Licence, Prompt, child_id
 from yisang.sources.base import PassedOver

@@ -19,8 +19,8 @@ from recipes_for_tests.helpers import write
 
 from yisang.errors import UsageError
 from yisang.pipelines import identity as module_under_test
+from yisang.pipelines.compile import compile_recipe
 from yisang.pipelines.identity import digest, identity
-from yisang.pipelines.phases import compile_recipe
 from yisang.pipelines.recipe import load
 from yisang.records import Page, Prompt
 

@@ -23,7 +23,7 @@ from yisang.pipelines.stages.dedup import NearDuplicates
 from yisang.pipelines.stages.teach import Teach, TeacherSetting
 from yisang.pipelines.steps import Each
 from yisang.records import Prompt
-from yisang.sources.tables import JsonLines
+from yisang.sources import JsonLines
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import MixedPrompt
 
@@ -74,7 +74,7 @@ class World:
     def plan(self, recipe: Loaded, out: str = "out", limit: int | None = None) -> dict[str, Any]:
         before = self.files()
         address = str(self.folder / out) if out else ""
-        found = recipe_plan(recipe, out=address, answers=str(self.folder / "answers"), limit=limit, strict=False)
+        found = recipe_plan(recipe, setting=Setting(address, str(self.folder / "answers")), limit=limit, strict=False)
         assert self.files() == before
         assert isinstance(plan_text(found), str)
         json.dumps(found)

@@ -11,8 +11,9 @@ import pytest
 from recipes_for_tests.helpers import Texts, recipe, write
 
 from yisang.errors import UsageError
+from yisang.pipelines.compile import compile_recipe
 from yisang.pipelines.curate import Corpus
-from yisang.pipelines.phases import Phase, compile_recipe
+from yisang.pipelines.phases import Phase
 from yisang.pipelines.recipe import Recipe, load
 from yisang.pipelines.steps import Batch, Each, Group, Stage
 from yisang.records import Record

@@ -25,9 +25,9 @@ from yisang.pipelines.stages.dedup import NearDuplicates
 from yisang.pipelines.stages.teach import Teach
 from yisang.pipelines.steps import Batch, Each, Group
 from yisang.records import Page, Prompt, child_id
+from yisang.sources import Csv, JsonLines
 from yisang.sources.html_files import HtmlFiles
 from yisang.sources.questions import PageToPrompts
-from yisang.sources.tables import Csv, JsonLines
 from yisang.sources.warc import Warc
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import MixedPrompt

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from shared import counted, deads, drops, passed, read_all, records, shared
 
-from yisang.errors import UsageError
+from yisang.errors import UsageError, YisangError
 from yisang.records import Licence, Prompt, content_id, nfc
-from yisang.sources import Csv, HubDataset, JsonLines, Parquet, tables
+from yisang.sources import Csv, HubDataset, JsonLines, Parquet, jsonlines
 from yisang.sources.base import Source, SourceItem
 
 BASE: dict[str, Any] = {"text": "q", "language": "ko", "name": "set"}
@@ -268,7 +268,7 @@ def test_a_large_plain_file_is_cut_at_line_ends_and_read_once(tmp_path: Path, mo
         source = jsonl(tmp_path, b"\n".join(lines) + end)
         whole = read_all(source)
         for size in (1, 7, 64, 1000, 5000):
-            monkeypatch.setattr(tables, "RANGE_BYTES", size)
+            monkeypatch.setattr(jsonlines, "RANGE_BYTES", size)
             shards = source.shards()
             parts = read_all(source)
             assert records(parts) == records(whole)
@@ -283,7 +283,7 @@ def test_a_large_plain_file_is_cut_at_line_ends_and_read_once(tmp_path: Path, mo
 
 
 def test_a_line_over_the_cap_is_a_dead_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "MAX_LINE", 30)
+    monkeypatch.setattr(jsonlines, "MAX_LINE", 30)
     source = jsonl(tmp_path, b'{"q": "one"}\n{"q": "' + b"x" * 100 + b'"}\n{"q": "two"}\n')
     items = read_all(source)
     assert texts(items) == ["one", "two"]
@@ -322,7 +322,7 @@ def test_parquet_values_that_are_no_text_cost_only_their_row(tmp_path: Path) -> 
 
 def test_a_parquet_file_that_cannot_be_opened_is_an_error_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1 rubbish PAR1")
-    with pytest.raises(UsageError, match=r"x\.parquet' cannot be read as Parquet"):
+    with pytest.raises(YisangError, match=r"x\.parquet' cannot be read as Parquet"):
         read_all(Parquet(str(tmp_path), **BASE))
 
 

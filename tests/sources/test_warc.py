@@ -16,7 +16,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from yisang.records import Licence, Page, content_id
-from yisang.sources import Warc, streams, warc
+from yisang.sources import Warc, http_body, streams, warc_framing
 from yisang.sources.base import CHUNK, Shard, SourceItem
 
 URL = "http://example.kr/물음"
@@ -236,7 +236,8 @@ def test_a_body_that_cannot_be_had_is_a_dead_letter(tmp_path: Path, header: str,
 
 
 def test_bombs_are_defused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warc, "MAX_BODY", 10_000)
+    for module in (http_body, warc_framing):
+        monkeypatch.setattr(module, "MAX_BODY", 10_000)
     bomb = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(10_001))
     large = response(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(10_000))
     items = items_of(response(bomb) + large + gzip.compress(b"") + GOOD, tmp_path)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from yisang.errors import YisangError
 from yisang.pipelines.boundary import Boundary, Manifest
-from yisang.pipelines.phases import Plan
+from yisang.pipelines.compile import Plan
 
 
 class BooksError(YisangError):

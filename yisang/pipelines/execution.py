@@ -23,7 +23,9 @@ import pyarrow.parquet as pq
 from yisang.errors import UsageError, YisangError
 from yisang.pipelines.boundary import Boundary, Manifest, Part, ShardCommit, ShardWriter
 from yisang.pipelines.chain import dead_letter
-from yisang.pipelines.phases import Inputs, Phase, Plan, Setting, Work, bucket_of
+from yisang.pipelines.compile import Plan
+from yisang.pipelines.groups import bucket_of
+from yisang.pipelines.phases import Inputs, Phase, Setting, Work
 from yisang.storage import Folder
 
 WORK = "work"

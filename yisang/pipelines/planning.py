@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from yisang.pipelines.boundary import Boundary
-from yisang.pipelines.phases import Plan
+from yisang.pipelines.compile import Plan
+from yisang.pipelines.phases import Setting
 from yisang.pipelines.recipe import Loaded
 from yisang.pipelines.run import describe, make_plan
 from yisang.pipelines.stages.teach import TeachPhase
@@ -20,22 +21,22 @@ from yisang.teachers.engines import request_body
 CHUNK = 2_000
 
 
-def recipe_plan(loaded: Loaded, *, out: str, answers: str, limit: int | None, strict: bool) -> dict[str, Any]:
+def recipe_plan(loaded: Loaded, *, setting: Setting, limit: int | None, strict: bool) -> dict[str, Any]:
     """The plan as plain data; nothing is run, asked or written."""
     plan, inputs = make_plan(loaded, limit=limit, strict=strict)
     described = describe(loaded, plan, inputs)
     for phase, entry in zip(plan.phases, described["phases"], strict=True):
-        boundary = Boundary(Folder(out), phase.name) if out else None
+        boundary = Boundary(Folder(setting.out), phase.name) if setting.out else None
         manifest = boundary.manifest() if boundary is not None else None
         entry["done"] = manifest is not None
         if manifest is not None:
             entry["rows"] = manifest.rows("records")
         if isinstance(phase, TeachPhase):
-            entry["teaching"] = _teaching(plan, phase, out, answers)
+            entry["teaching"] = _teaching(plan, phase, setting)
     return described
 
 
-def _teaching(plan: Plan, phase: TeachPhase, out: str, answers: str) -> dict[str, Any]:
+def _teaching(plan: Plan, phase: TeachPhase, setting: Setting) -> dict[str, Any]:
     """Requests in all, answered already, and to ask; None where the prompts are not known yet."""
     stage = phase.stage
     assert stage is not None
@@ -50,13 +51,14 @@ def _teaching(plan: Plan, phase: TeachPhase, out: str, answers: str) -> dict[str
         "answered": None,
         "to_ask": None,
     }
+    out = setting.out
     before = Boundary(Folder(out), plan.phases[phase.reads[0]].name) if out else None
     if before is None or before.manifest() is None:
         return found
     keys: set[str] = set()
     known: set[str] = set()
     prompts = (record for record in before.all_records() if isinstance(record, Prompt))
-    with AnswerStore(answers) as store:
+    with AnswerStore(setting.answer_store) as store:
         while held := list(islice(prompts, CHUNK)):
             chunk = set()
             for prompt in held:

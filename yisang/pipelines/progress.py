@@ -19,8 +19,8 @@ import msgspec
 
 from yisang.errors import Interrupt, YisangError
 from yisang.pipelines.boundary import Boundary
+from yisang.pipelines.compile import Plan
 from yisang.pipelines.execution import WORK, Heartbeat, ShardPlan
-from yisang.pipelines.phases import Plan
 from yisang.pipelines.processes import alive
 from yisang.storage import Folder
 

@@ -8,29 +8,28 @@ import fcntl
 import hashlib
 import importlib.metadata
 import os
-import signal
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import cloudpickle
 import msgspec
 
-from yisang.errors import Interrupt, Stopped, UsageError, YisangError
+from yisang.errors import Interrupt, UsageError, YisangError
 from yisang.pipelines.books import Books, make_books
 from yisang.pipelines.boundary import Boundary
+from yisang.pipelines.compile import Plan, compile_recipe
 from yisang.pipelines.execution import WORK, Failure, Job
 from yisang.pipelines.identity import digest
-from yisang.pipelines.phases import Plan, Setting, compile_recipe
+from yisang.pipelines.phases import Setting
 from yisang.pipelines.processes import die_with_parent
 from yisang.pipelines.progress import Progress, WorkerDied
 from yisang.pipelines.recipe import Loaded
 from yisang.pipelines.runners import runner
 from yisang.records import SCHEMA_VERSION
+from yisang.signals import stoppable
 from yisang.sources.base import Source
 from yisang.storage import Folder, StorageError, explained
 
@@ -114,7 +113,7 @@ def run_recipe(
             out.remove(name)
         out.write_bytes("recipe.json", msgspec.json.format(msgspec.json.encode(describe(loaded, plan, inputs))))
         _say_restart(plan, boundaries, say)
-        with _stoppable(), _children_die_with_us(), tempfile.TemporaryDirectory(prefix="yisang-") as logs:
+        with stoppable(), _children_die_with_us(), tempfile.TemporaryDirectory(prefix="yisang-") as logs:
             progress = Progress(out, plan, boundaries, say)
             try:
                 with progress:
@@ -193,6 +192,8 @@ def open_run(address: str) -> tuple[Folder, RunManifest]:
 
 
 def _open_folder(address: str) -> Folder:
+    if not address.strip():
+        raise UsageError("The run folder has no name. Name a folder with --out.")
     out = Folder(address)
     try:
         out.fs.makedirs(out.root, exist_ok=True)
@@ -238,25 +239,6 @@ def lock(out: Folder) -> Iterator[None]:
         file.flush()
         yield
         file.truncate(0)
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM and Ctrl-C end the run between two instructions, with exit code 3; what is committed stays."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        raise Interrupt(Stopped(f"Stopped by {name}. What was finished is kept; the same command goes on from there."))
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 _dying_children: bool | None = None

@@ -37,10 +37,7 @@ def quickstart(out: str, *, on: str, workers: int, say: Callable[[str], None]) -
             f"    {report.pages} pages ({statuses}), {report.disallowed} not asked for, as robots.txt forbids them → {pages}"
         )
     say(f"2/3 Running the recipe `quickstart` on {on} with {workers} worker(s) → {out}")
-    answers = str(Path(out).parent / "answers")
-    books = run_recipe(
-        load("quickstart", str(pages)), Setting(out=out, answers=answers), on=on, workers=workers, say=say
-    )
+    books = run_recipe(load("quickstart", str(pages)), Setting(out=out), on=on, workers=workers, say=say)
     print(books_text(books))
     say(f"3/3 Publishing → {out}/published")
     publish(out, to=f"{out}/published", repo=None, private=False, dry_run=False, say=say)

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from yisang.sources.base import InputFile, PassedOver, Shard, Source, SourceItem
+    from yisang.sources.delimited import Csv
     from yisang.sources.html_files import HtmlFiles
+    from yisang.sources.hub import HubDataset
+    from yisang.sources.jsonlines import JsonLines
+    from yisang.sources.parquet import Parquet
     from yisang.sources.questions import PageToPrompts
-    from yisang.sources.tables import Csv, HubDataset, JsonLines, Parquet
     from yisang.sources.warc import Warc
 
 __all__ = [
@@ -34,9 +37,12 @@ __all__ = [
 
 _MODULES = {
     "base": ("InputFile", "PassedOver", "Shard", "Source", "SourceItem"),
+    "delimited": ("Csv",),
     "html_files": ("HtmlFiles",),
+    "hub": ("HubDataset",),
+    "jsonlines": ("JsonLines",),
+    "parquet": ("Parquet",),
     "questions": ("PageToPrompts",),
-    "tables": ("Csv", "HubDataset", "JsonLines", "Parquet"),
     "warc": ("Warc",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

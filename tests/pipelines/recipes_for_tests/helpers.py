@@ -22,9 +22,10 @@ import msgspec
 
 from yisang.pipelines.books import Books, make_books
 from yisang.pipelines.boundary import Boundary
+from yisang.pipelines.compile import Plan, compile_recipe
 from yisang.pipelines.curate import Corpus
 from yisang.pipelines.execution import Job, commit_phase, plan_shards, run_shard
-from yisang.pipelines.phases import Plan, Setting, compile_recipe
+from yisang.pipelines.phases import Setting
 from yisang.pipelines.recipe import Loaded, Recipe
 from yisang.pipelines.run import open_run
 from yisang.pipelines.steps import Step

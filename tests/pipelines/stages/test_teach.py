@@ -252,7 +252,7 @@ def test_a_page_is_refused_with_the_step_that_is_missing(
 ) -> None:
     (tmp_path / "page.html").write_text("<html><body><p>질문</p></body></html>")
     recipe = RECIPE.read_text().replace(
-        "from yisang.sources.tables import JsonLines", "from yisang.sources.html_files import HtmlFiles"
+        "from yisang.sources import JsonLines", "from yisang.sources.html_files import HtmlFiles"
     )
     start, stop = recipe.index("source=JsonLines("), recipe.index("        steps=(")
     recipe = f'{recipe[:start]}source=HtmlFiles(inputs, name="pages", licence=licence("CC0-1.0", "test", "2026-01-01")),\n{recipe[stop:]}'

@@ -83,7 +83,7 @@ class TeachPhase(Phase):
                 yield record
 
         outcomes = 0
-        with AnswerStore(setting.answers) as store:
+        with AnswerStore(setting.answer_store) as store:
             for outcome in teach(
                 prompts(),
                 stage.teacher,

@@ -11,7 +11,7 @@ from yisang.filters.licence import licence
 from yisang.pipelines.curate import Corpus
 from yisang.pipelines.recipe import Recipe
 from yisang.pipelines.stages.teach import Teach
-from yisang.sources.tables import JsonLines
+from yisang.sources import JsonLines
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import MixedPrompt
 

@@ -12,7 +12,7 @@ from yisang.pipelines.curate import Corpus
 from yisang.pipelines.recipe import Recipe
 from yisang.pipelines.steps import Each
 from yisang.records import Prompt
-from yisang.sources.tables import JsonLines
+from yisang.sources import JsonLines
 
 
 def wait(prompt: Prompt) -> Prompt:

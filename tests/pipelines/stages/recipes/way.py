@@ -14,7 +14,7 @@ from yisang.pipelines.curate import Corpus
 from yisang.pipelines.recipe import Recipe
 from yisang.pipelines.steps import Each, Group
 from yisang.records import Drop, Prompt, child_id
-from yisang.sources.tables import JsonLines
+from yisang.sources import JsonLines
 
 
 def lines(prompt: Prompt) -> list[Prompt]:
