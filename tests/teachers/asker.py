@@ -1,5 +1,6 @@
 """A run of `teach` in a process of its own, to be killed: asker.py URL STORE COUNT. Prints the questions answered."""
 
+import signal
 import sys
 
 from yisang.records import Prompt, content_id
@@ -19,4 +20,6 @@ def main(url: str, folder: str, count: int) -> None:
 
 
 if __name__ == "__main__":
+    # A shell starts what stands in the background with Ctrl-C ignored, and tests may be run there.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
