@@ -48,7 +48,21 @@ class Teacher(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.received: Counter[str] = Counter()
         self.counting = threading.Lock()
+        self.connections = 0
         self.echo = Echo()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self.counting:
+            self.connections += 1
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self.counting:
+                self.connections -= 1
+
+    def repeated(self) -> int:
+        """Requests beyond the first of each."""
+        return sum(self.received.values()) - len(self.received)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Connections of a killed client are reset; that is what this bench is about."""
@@ -169,8 +183,7 @@ def main() -> int:
         mark = f"YISANG_BENCH={folder.name}"
         environment = {**os.environ, "YISANG_BENCH": folder.name}
         in_flight: list[int] = []
-        kills = finished_early = 0
-        before = 0
+        kills = finished_early = repeats = before = 0
         while kills < options.kills:
             began = time.monotonic()
             process = subprocess.Popen(
@@ -181,17 +194,22 @@ def main() -> int:
                 stderr=subprocess.DEVNULL,
             )
             # Half of the moments are counted in seconds, half in requests that the teacher has received meanwhile.
-            asked = draw.randint(1, distinct // 5) if draw.random() < 0.5 else 10**9
+            asked = draw.randint(1, distinct // 8) if draw.random() < 0.5 else 10**9
             if not _moment(process, teacher, draw.uniform(1.0, whole * draw.choice((0.15, 0.3, 0.6))), asked):
                 finished_early += 1
-                shutil.rmtree(out)  # it was done before its kill: go on with a run that has only the answers
+                repeats += teacher.repeated()
+                teacher.received.clear()  # it was done before its kill: go on with a run that starts from nothing
+                before = 0
+                shutil.rmtree(out)
+                shutil.rmtree(answers)
                 continue
             group = draw.random() < 0.5
             (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
-            while processes(mark):
-                time.sleep(0.05)  # workers end with their parent; what they had sent counts as in flight
+            # Workers end with their parent; what they had sent counts as in flight, also where it is read only now.
+            while processes(mark) or teacher.connections:
+                time.sleep(0.05)
             received, stored = sum(teacher.received.values()), stored_answers(answers)
             in_flight.append(received - stored - before)
             before = received - stored
@@ -208,7 +226,7 @@ def main() -> int:
             capture_output=True,
         )
         found = result(out)
-        repeats = sum(teacher.received.values()) - len(teacher.received)
+        repeats += teacher.repeated()
         left = list(out.rglob(".writing-*"))
         checks = {
             "books equal": found[0] == expected[0],

@@ -161,9 +161,10 @@ class _Writer:
         if all(not form.times for form in forms):
             yield from _numbers(node, [form.plus for form in forms])
             return
-        put_in = _expression(node, [_compound(form) for form in forms])
-        whole = linear_text(self.graph.linear[node.name])
+        grouped = len(forms) > 1 or node.factor == "times"
+        put_in = _expression(node, [_compound(form) if grouped else linear_text(form) for form in forms])
         yield put_in
+        whole = linear_text(self.graph.linear[node.name])
         if whole != put_in:
             yield whole
 

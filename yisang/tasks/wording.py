@@ -27,7 +27,7 @@ _NAME = "\ue000(\\d+)\ue001"
 """A name in a text whose names have been replaced by their numbers, between two private characters."""
 _SENTENCE = re.compile(r"[^.。?？!！]+[.。?？!！]?")
 _SAYS = ("literal", "same", "is", "more", "fewer", "times", "sum", "difference", "unknown", "question")
-_TRACE = ("define", "step", "result", "given", "answer")
+_TRACE = ("define", "step", "result", "given", "answer", "drill")
 _FACTORS: dict[Factor, str] = {"plus": "more", "minus": "fewer", "times": "times"}
 GIVEN = "="
 """Stands for the told value of a reverse problem in an order of sentences."""
@@ -215,7 +215,7 @@ class Reader:
         self._counter = counter
         says = self.grammar.quotes if quoting else self.grammar.says
         self._list = self._joined()
-        self._operand = self._pattern(says["sum"]) + "|" + self._pattern(says["difference"]) + "|" + _named("b")
+        self._operand = self._pattern(says["sum"]) + "|" + self._pattern(says["difference"]) + "|" + _named("s")
         self._patterns = {
             key: self.compiled(says[key])
             for key in ("unknown", "question", "literal", "same", "more", "fewer", "times", "is")
@@ -269,7 +269,7 @@ class Reader:
         if key in ("literal", "unknown"):
             return Node(name, "literal" if key == "literal" else "unknown", (), "", constant)
         form: Form = "same"
-        parents = [slots["b"]] if "b" in slots else []
+        parents = [slots[slot] for slot in ("s", "b") if slot in slots]
         if "list" in slots:
             form, parents = "sum", self._in_list.findall(slots["list"])
         elif "c" in slots:
