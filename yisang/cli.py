@@ -218,6 +218,42 @@ def quickstart(
 
 
 @app.command()
+def tasks(
+    count: Annotated[int, typer.Option("--n", help="How many problems.")] = 10,
+    ops: Annotated[str, typer.Option("--ops", help="Operations: a number or a range (digits, for addition).")] = "2-10",
+    lang: Annotated[str, typer.Option("--lang", help="The language of the problems.")] = "ko",
+    context: Annotated[str, typer.Option("--context", help="What they are about. [default: all, evenly]")] = "",
+    preset: Annotated[str, typer.Option("--preset", help="general, narrow or addition.")] = "general",
+    direction: Annotated[str, typer.Option("--direction", help="forward, reverse or both.")] = "forward",
+    mode: Annotated[
+        str, typer.Option("--mode", help="Of the gold trace: mixed, target_only or english_only. [default: mixed]")
+    ] = "",
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same problems everywhere.")] = 0,
+    verify: Annotated[
+        str | None, typer.Option("--verify", help="Verify a file of such objects with a `response` each.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Makes arithmetic word problems with a known solution graph, or verifies solutions of them."""
+    from yisang.tasks import listing
+
+    if verify is not None:
+        checked = []
+        for item in listing.verified_lines(verify):
+            checked.append({"process_acc": item["process_acc"], **{k: item[k] for k in ("answer_correct", "verified")}})
+            if as_json:
+                print(json.dumps(item, ensure_ascii=False))
+        if not as_json:
+            print(listing.summary(checked))
+        return
+    for problem in listing.listed(
+        count, seed, ops=ops, language=lang, context=context, preset=preset, direction=direction, mode=mode
+    ):
+        found = problem.to_json()
+        print(json.dumps(found, ensure_ascii=False) if as_json else listing.text(found))
+
+
+@app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Says which engines, runners and extras work here, and the command that mends each that does not."""
     from yisang.doctor import examine, findings_text

@@ -1,7 +1,7 @@
 """Endings that agree with the word before them, by the rule that a language's file names.
 
-    hangul    Korean particles, written with/without a final consonant: 은/는, 이/가, 을/를, 과/와, 으로/로. Digits and Latin
-              letters agree by how they are read (3을, 4를; L은, A는). 으로/로 takes the second form behind a final ㄹ too.
+hangul    Korean particles, written with/without a final consonant: 은/는, 이/가, 을/를, 과/와, 으로/로. Digits and Latin
+          letters agree by how they are read (3을, 4를; L은, A는). 으로/로 takes the second form behind a final ㄹ too.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from yisang.sources.jsonlines import JsonLines
     from yisang.sources.parquet import Parquet
     from yisang.sources.questions import PageToPrompts
+    from yisang.sources.tasks import Tasks
     from yisang.sources.warc import Warc
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Shard",
     "Source",
     "SourceItem",
+    "Tasks",
     "Warc",
 ]
 
@@ -43,6 +45,7 @@ _MODULES = {
     "jsonlines": ("JsonLines",),
     "parquet": ("Parquet",),
     "questions": ("PageToPrompts",),
+    "tasks": ("Tasks",),
     "warc": ("Warc",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -47,7 +47,15 @@ class Shape:
 
 GENERAL = Shape()
 NARROW = Shape(
-    "operations", low=1, high=50, multipliers=(2, 3), max_terms=2, max_sinks=3, places=False, differences=False, combined=False
+    "operations",
+    low=1,
+    high=50,
+    multipliers=(2, 3),
+    max_terms=2,
+    max_sinks=3,
+    places=False,
+    differences=False,
+    combined=False,
 )
 
 
@@ -182,7 +190,11 @@ class _Builder:
         for node in self.nodes:
             if node.form != "total":
                 held.setdefault(node.name.partition("@")[2], []).append(node.name)
-        places = [place for place, names in held.items() if place not in self.closed and 2 <= len(names) <= self.shape.max_terms]
+        places = [
+            place
+            for place, names in held.items()
+            if place not in self.closed and 2 <= len(names) <= self.shape.max_terms
+        ]
         if not places:
             return []
         parents = tuple(sorted(held[self.draw.one(places)]))

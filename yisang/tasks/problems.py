@@ -143,10 +143,10 @@ def make_problem(request: Request, seed: int, index: int) -> Problem:
     ops = draw.between(request.low, request.high)
     reverse = request.direction == "reverse" or (request.direction == "both" and draw.share() < 0.5)
     distractors = draw.between(*preset.distractors)
-    graph = make_graph(
-        draw, load_context(name), ops, reverse=reverse, distractors=distractors, shape=preset.shape
+    graph = make_graph(draw, load_context(name), ops, reverse=reverse, distractors=distractors, shape=preset.shape)
+    return problem_of(
+        graph, request.language, name, ops, tuple(draw.shuffled(facts(graph))), request.trace_mode, preset.style
     )
-    return problem_of(graph, request.language, name, ops, tuple(draw.shuffled(facts(graph))), request.trace_mode, preset.style)
 
 
 def problem_of(

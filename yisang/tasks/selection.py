@@ -137,8 +137,12 @@ class SplitGuard:
     def _grams(self, text: str) -> frozenset[str]:
         words = text.split()
         if len(words) < self.shingle:  # a language without blanks
-            return frozenset(text[place : place + self.shingle] for place in range(max(1, len(text) - self.shingle + 1)))
-        return frozenset(" ".join(words[place : place + self.shingle]) for place in range(len(words) - self.shingle + 1))
+            return frozenset(
+                text[place : place + self.shingle] for place in range(max(1, len(text) - self.shingle + 1))
+            )
+        return frozenset(
+            " ".join(words[place : place + self.shingle]) for place in range(len(words) - self.shingle + 1)
+        )
 
     def _signature(self, grams: frozenset[str]):  # type: ignore[no-untyped-def]  # datasketch has no types
         from datasketch import MinHash
@@ -148,7 +152,9 @@ class SplitGuard:
         return signature
 
 
-def guarded(problems: Iterable[Problem], test: Sequence[Problem], guard: SplitGuard | None = None) -> tuple[list[Problem], list[Leak]]:
+def guarded(
+    problems: Iterable[Problem], test: Sequence[Problem], guard: SplitGuard | None = None
+) -> tuple[list[Problem], list[Leak]]:
     """(problems that may be trained on, why the others may not)."""
     guard = guard or SplitGuard()
     for problem in test:

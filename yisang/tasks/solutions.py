@@ -18,9 +18,7 @@ from yisang.tasks.wording import Reader, grammar, names_of, reader, sentences
 
 _OPEN, _CLOSE = "<think>", "</think>"
 _TOKEN = r"\d+x?(?![A-Za-z\d])|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|\ue000\d+\ue001|[-+−×*/()=]"
-_EQUATION = re.compile(
-    rf"(?<![A-Za-z\d])(?P<left>[A-Za-z]|\ue000\d+\ue001)\s*=\s*(?P<right>(?:(?:{_TOKEN})\s*)+)"
-)
+_EQUATION = re.compile(rf"(?<![A-Za-z\d])(?P<left>[A-Za-z]|\ue000\d+\ue001)\s*=\s*(?P<right>(?:(?:{_TOKEN})\s*)+)")
 _REFERENCE = re.compile(r"\ue000(\d+)\ue001|(?<![A-Za-z\d])([A-Za-z])(?![A-Za-z])|\dx()(?![A-Za-z])")
 _LINEAR = re.compile(r"(?:(?P<minuend>\d+)\s*-\s*)?(?P<times>\d*)x(?:\s*(?P<sign>[-+])\s*(?P<plus>\d+))?")
 _NUMBER = re.compile(r"-?\d+")

@@ -49,19 +49,29 @@ def voice(language: str, mode: Mode) -> Voice:
     """The voice of a mode for problems in `language`."""
     if mode == "mixed":
         if language == "en":
-            raise UsageError("A mixed trace thinks in English about names of another language; the problem is in English.")
+            raise UsageError(
+                "A mixed trace thinks in English about names of another language; the problem is in English."
+            )
         return Voice("en", language)
     return Voice("en", "en") if mode == "english_only" else Voice(language, language)
 
 
-def think_and_answer(graph: Graph, language: str, context: str, mode: Mode, style: Style) -> tuple[str, str]:
-    """(think, answer) of the gold solution."""
+def think_and_answer(
+    graph: Graph, language: str, context: str, mode: Mode, style: Style, leave_out: str = ""
+) -> tuple[str, str]:
+    """(think, answer) of the gold solution; without the step of the parameter `leave_out`."""
     if style == "restate" and graph.reverse:
         raise UsageError("A reverse problem is solved with letters: its style is 'define', not 'restate'.")
-    writer = _Writer(graph, language, context, mode)
+    writer = _Writer(graph, language, context, mode, leave_out)
     think = writer.define() if style == "define" else writer.restate()
     spoken = grammar(language)
     return think, spoken.fill(spoken.trace["answer"], n=str(graph.answer))
+
+
+def style_of(graph: Graph) -> Style:
+    """How a problem is best solved: by restating where names are short, with letters elsewhere."""
+    letters = graph.reverse or any("@" in node.name for node in graph.nodes)
+    return "define" if letters else "restate"
 
 
 def response(think: str, answer: str) -> str:
@@ -70,8 +80,9 @@ def response(think: str, answer: str) -> str:
 
 
 class _Writer:
-    def __init__(self, graph: Graph, language: str, context: str, mode: Mode):
+    def __init__(self, graph: Graph, language: str, context: str, mode: Mode, leave_out: str):
         self.graph = graph
+        self.leave_out = leave_out
         self.voice = voice(language, mode)
         self.spoken: Grammar = grammar(self.voice.speaks)
         self.words = load_context(context).words(self.voice.names)
@@ -122,12 +133,13 @@ class _Writer:
         said = self.spoken.quotes if self.voice.quotes else self.spoken.says
         if node.form == "total":
             raise UsageError("A total has no sentence to restate: its style is 'define', not 'restate'.")
-        self.say(sentence(node, self.spoken, said, self.names, self.counter))
+        if name != self.leave_out:
+            self.say(sentence(node, self.spoken, said, self.names, self.counter))
         for parent in node.parents:
             if parent not in known:
                 self._resolve(parent, known)
         known.add(name)
-        if node.form != "literal":
+        if node.form != "literal" and name != self.leave_out:
             chain = " = ".join(_numbers(node, [self.graph.values[parent] for parent in node.parents]))
             self.so(
                 lambda so: self.spoken.fill(
@@ -139,6 +151,8 @@ class _Writer:
 
     def define(self) -> str:
         for node in self.graph.needed:
+            if node.name == self.leave_out:
+                continue
             letter = self.letters[node.name]
             self.say(self.spoken.fill(self.spoken.trace["define"], v=letter, a=self.names[node.name]))
             if node.form != "unknown":
@@ -172,9 +186,7 @@ class _Writer:
         times, plus = self.graph.linear[end]
         told = self.spoken.trace["given"]
         equation = f"{linear_text(Linear(times, plus))} = {value}"
-        self.say(
-            self.spoken.fill(told, v=self.letters[end], n=str(value), e=equation, counter=self.counter)
-        )
+        self.say(self.spoken.fill(told, v=self.letters[end], n=str(value), e=equation, counter=self.counter))
         factor, rest = (times, value - plus) if times > 0 else (-times, plus - value)
         difference = f"{value} - {plus}" if times > 0 else f"{plus} - {value}"
         if plus < 0 < times:

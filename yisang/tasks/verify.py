@@ -40,9 +40,7 @@ class Verification:
 
     def to_json(self) -> dict[str, Any]:
         mismatches = {
-            name: list(found)
-            for name in ("missing", "parents", "values", "extra")
-            if (found := getattr(self, name))
+            name: list(found) for name in ("missing", "parents", "values", "extra") if (found := getattr(self, name))
         }
         return {
             "process_acc": self.process_acc,
@@ -92,7 +90,9 @@ def reward(
     the answer; here the answer is judged by itself, and a reward for it being wrong is 0 anyway.
     """
     if min(answer_weight, process_weight) < 0 or answer_weight + process_weight <= 0:
-        raise UsageError(f"Reward weights are {answer_weight} and {process_weight}; they must be 0 or more, one above 0.")
+        raise UsageError(
+            f"Reward weights are {answer_weight} and {process_weight}; they must be 0 or more, one above 0."
+        )
     if not found.answer_correct:
         return 0.0
     extra = min(len(found.extra), found.nodes) if extras == "penalised" else 0

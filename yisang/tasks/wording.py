@@ -14,12 +14,12 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from yisang.errors import UsageError, YisangError
 from yisang.languages import load
 from yisang.languages.agreement import RULES
 from yisang.tasks.contexts import context as load_context
+from yisang.tasks.contexts import contexts
 from yisang.tasks.graph import BadGraph, Factor, Form, Graph, Node
 
 _SLOT = re.compile(r"\{(\w*)(?::([^{}]*))?\}")
@@ -45,6 +45,7 @@ class Grammar:
     says: Mapping[str, str]
     quotes: Mapping[str, str]
     trace: Mapping[str, str]
+    addition: str
     so: tuple[str, ...]
     between: str
     joins: tuple[str, str]
@@ -82,7 +83,9 @@ def grammar(language: str) -> Grammar:
     table = facts.tasks
     where = f"Language {language}, [tasks]"
     if not table:
-        raise UsageError(f"Language {language} cannot word tasks: its file has no [tasks]. en.toml shows what it holds.")
+        raise UsageError(
+            f"Language {language} cannot word tasks: its file has no [tasks]. en.toml shows what it holds."
+        )
     known = {"between", "list", "agreement", "capitals", "says", "quotes", "trace", "addition"}
     if unknown := sorted(set(table) - known):
         raise UsageError(f"{where} has an unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}.")
@@ -109,6 +112,7 @@ def grammar(language: str) -> Grammar:
         says=says,
         quotes=section("quotes", _SAYS, needed=False) or says,
         trace=section("trace", _TRACE),
+        addition=section("addition", ("question",))["question"],
         so=tuple(so),
         between=str(table.get("between", " ")),
         joins=(joins[0], joins[1]),
@@ -301,40 +305,57 @@ def sentences(text: str) -> list[str]:
     return [found.strip() for found in _SENTENCE.findall(text) if found.strip()]
 
 
-def parse(text: str, language: str, context: str) -> Graph:
-    """The graph of a problem. Raises NotATask where a sentence is none of ours or the whole is no solvable problem."""
+@dataclass(frozen=True)
+class Parsed:
+    """A problem that was read: its graph, its language and context, and the order of its sentences (`facts`)."""
+
+    graph: Graph
+    language: str
+    context: str
+    order: tuple[str, ...]
+
+    def translated(self, language: str) -> str:
+        """The problem in another language, sentence by sentence."""
+        return word(self.graph, language, self.context, self.order)
+
+
+def parse(text: str, language: str, context: str) -> Parsed:
+    """Reads a problem. Raises NotATask where a sentence is none of ours or the whole is no solvable problem."""
     names = names_of(language, context)
     read = reader(language, load_context(context).words(language).counter)
-    nodes: dict[str, Node] = {}
-    literals: dict[str, Node] = {}
+    said: list[Node] = []
     query = ""
-    for said in sentences(text):
-        found = read.read(names.numbered(said))
+    for spoken in sentences(text):
+        found = read.read(names.numbered(spoken))
         if found is None:
-            raise NotATask(f"This is no sentence of a task in {language} about {context!r}: {said[:100]!r}")
+            raise NotATask(f"This is no sentence of a task in {language} about {context!r}: {spoken[:100]!r}")
         key, slots = found
-        if key == "question":
-            if query:
-                raise NotATask("The problem asks twice.")
+        if key != "question":
+            said.append(read.node(key, slots, names))
+        elif query:
+            raise NotATask("The problem asks twice.")
+        else:
             query = names[slots["a"]]
-            continue
-        node = read.node(key, slots, names)
-        held = literals if key == "literal" else nodes
-        if node.name in held:
-            raise NotATask(f"The problem defines {node.name} twice.")
-        held[node.name] = node
     if not query:
         raise NotATask("The problem asks for nothing.")
-    return _graph(nodes, literals, query)
+    graph = _graph(said, query)
+    told = graph.given[0] if graph.given else None
+    order = tuple(GIVEN if node.form == "literal" and node.name == told else node.name for node in said)
+    return Parsed(graph, language, context, order)
 
 
-def _graph(nodes: dict[str, Node], literals: dict[str, Node], query: str) -> Graph:
+def _graph(said: list[Node], query: str) -> Graph:
     """Puts together what sentences said: totals get their parents, and a number for what is defined otherwise is given."""
+    literals = {node.name: node for node in said if node.form == "literal"}
+    nodes = {node.name: node for node in said if node.form != "literal"}
+    if len(literals) + len(nodes) < len(said):
+        raise NotATask("The problem defines a parameter twice.")
     told = {**literals, **nodes}
-    wanted = {parent for node in told.values() for parent in node.parents} | {query} | set(literals)
+    wanted = {parent for node in said for parent in node.parents} | {query} | set(literals)
     for total in sorted(name for name in wanted if name.startswith("*@")):
         place = total[1:]
-        told[total] = Node(total, "total", tuple(sorted(name for name in told if name.endswith(place) and name[0] != "*")))
+        instances = sorted(name for name in told if name.endswith(place) and name[0] != "*")
+        told[total] = Node(total, "total", tuple(instances))
     given = [name for name, node in literals.items() if told[name] is not node]
     if len(given) > 1:
         raise NotATask(f"The problem tells the values of {' and '.join(given)}, which it defines otherwise.")
@@ -350,19 +371,13 @@ def _graph(nodes: dict[str, Node], literals: dict[str, Node], query: str) -> Gra
     return graph
 
 
-def recognise(text: str, languages: Sequence[str], known: Sequence[str]) -> tuple[Graph, str, str] | None:
-    """(graph, language, context) of a text that is a task in one of these languages and contexts, else None."""
+def recognise(text: str, languages: Sequence[str]) -> Parsed | None:
+    """A text as a task in one of these languages, in whichever context; None where it is no task."""
     for language in languages:
-        for name in known:
-            if language not in load_context(name).languages:
-                continue
-            try:
-                return parse(text, language, name), language, name
-            except NotATask:
-                continue
+        for name in contexts():
+            if language in load_context(name).languages:
+                try:
+                    return parse(text, language, name)
+                except NotATask:
+                    continue
     return None
-
-
-def as_json(graph: Graph) -> dict[str, Any]:
-    """The graph as it stands in a Prompt."""
-    return graph.to_json()

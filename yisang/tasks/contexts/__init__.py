@@ -92,7 +92,9 @@ def _read(name: str, paths: tuple[Path, ...]) -> Context:
                 tables[key].setdefault(item, {}).update(words)
     kinds, places = tables["kinds"], tables["places"]
     where = f"Context {name!r}"
-    languages = {code: _words(f"{where}, {code}", code, words, kinds, places) for code, words in tables["words"].items()}
+    languages = {
+        code: _words(f"{where}, {code}", code, words, kinds, places) for code, words in tables["words"].items()
+    }
     return Context(name, tuple(kinds), tuple(places), languages)
 
 

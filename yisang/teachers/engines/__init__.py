@@ -1,6 +1,7 @@
 """The engines by name. Each is imported only when it is asked for, so that a laptop needs no torch.
 
 echo          no model: restates the question (tests, dry runs)
+scripted      no model: solves worded tasks from their graphs, with faults on request, and declines the rest
 openai        any OpenAI-compatible endpoint: vLLM, SGLang, `transformers serve`, a vendor
 transformers  a model in this process
 """
@@ -47,6 +48,7 @@ def _loader(module: str, name: str) -> Callable[[], Callable[..., Engine]]:
 ENGINES: dict[str, Callable[[], Callable[..., Engine]]] = {
     "echo": _loader("yisang.teachers.engines.echo", "Echo"),
     "openai": _loader("yisang.teachers.engines.openai", "OpenAI"),
+    "scripted": _loader("yisang.teachers.engines.scripted", "Scripted"),
     "transformers": _loader("yisang.teachers.engines.transformers", "Transformers"),
 }
 """Name → a function that imports and returns the engine's class, which takes (model, revision, **options)."""
@@ -54,6 +56,7 @@ ENGINES: dict[str, Callable[[], Callable[..., Engine]]] = {
 _NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
     "echo": ((), ""),
     "openai": (("httpx",), "pip install yisang"),
+    "scripted": ((), ""),
     "transformers": (("torch", "transformers"), "pip install 'yisang[train]'"),
 }
 """The packages that an engine imports, and the command that installs them."""

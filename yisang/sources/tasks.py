@@ -1,0 +1,74 @@
+"""Worded tasks as a source: prompts with a known solution graph, made while they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from yisang.errors import UsageError
+from yisang.sources.base import InputFile, Shard, SourceItem
+from yisang.tasks.addition import make_sum
+from yisang.tasks.mixes import Mix, draw_problems
+from yisang.tasks.problems import Direction, Problem, Request, make_problems
+
+SHARD = 10_000
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """`problems` problems of a preset, or of a mix of ranges and contexts; seeded, and the same in any number of shards.
+
+    preset: "general", "narrow" or "addition", whose operations are digits. Two indices may give the same text (few
+    operations allow few problems); exact duplicates are a step's affair.
+    """
+
+    problems: int
+    seed: int
+    language: str = "ko"
+    ops: tuple[int, int] = (2, 10)
+    context: str = ""
+    preset: str = "general"
+    direction: Direction = "forward"
+    mix: Mix | None = None
+    start: int = 0
+    split: str = ""
+    category: str = "task"
+    name: str = "tasks"
+
+    def __post_init__(self) -> None:
+        if self.problems < 0 or self.start < 0:
+            raise UsageError(f"Tasks: problems is {self.problems} and start {self.start}; both must be 0 or more.")
+        if self.preset == "addition":
+            make_sum(self.language, *self.ops, self.seed, self.start)
+        else:
+            self._request()
+
+    def _request(self) -> Request:
+        return Request(self.language, *self.ops, self.context, self.preset, self.direction)
+
+    def shards(self) -> list[Shard]:
+        """Ranges of indices."""
+        end = self.start + self.problems
+        return [Shard(self.name, first, min(first + SHARD, end)) for first in range(self.start, end, SHARD)]
+
+    def inputs(self) -> list[InputFile]:
+        """None: the parameters say all."""
+        return []
+
+    def read(self, shard: Shard) -> Iterator[SourceItem]:
+        stop = shard.start if shard.stop is None else shard.stop
+        count = stop - shard.start
+        if self.preset == "addition":
+            for index in range(shard.start, stop):
+                yield make_sum(self.language, *self.ops, self.seed, index).prompt(self.name, self.category, self.split)
+            return
+        problems: Iterator[Problem] = (
+            draw_problems(self.mix, self._request(), self.seed, count, shard.start)
+            if self.mix is not None
+            else make_problems(self._request(), self.seed, count, shard.start)
+        )
+        for problem in problems:
+            yield problem.prompt(self.name, self.category, self.split)
+
+    def count(self, shard: Shard) -> int | None:
+        return (shard.stop or shard.start) - shard.start

@@ -1,0 +1,206 @@
+"""A teacher without a model that knows the answers: it solves worded tasks (yisang.tasks) from their graphs.
+
+It finds a task by its text, writes the gold trace in the mode that the prompt asks for, translates tasks, and declines
+whatever is no task (finish reason "declined"). On request it makes faults, seeded and labelled, so that every check
+behind it can be measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from yisang.errors import UsageError
+from yisang.languages import codes, load
+from yisang.records import Message
+from yisang.tasks.contexts import context as load_context
+from yisang.tasks.draw import Draw
+from yisang.tasks.graph import BadGraph, Graph
+from yisang.tasks.traces import Mode, response, style_of, think_and_answer
+from yisang.tasks.wording import Parsed, recognise
+from yisang.teachers.engines.base import EngineBase
+from yisang.teachers.generation import Generation, Sampling, Usage, generation
+
+FAULTS = ("truncated", "looping", "wrong_language", "share", "wrong_value", "missing_step", "two_thinks")
+"""truncated      cut off within the thoughts or the answer; finish reason "length"
+looping        a sentence of the thoughts again and again until the limit; finish reason "length"
+wrong_language the answer in English (in Korean where English is asked for)
+share          thoughts in one language, so that the share of the target language is out of its band
+wrong_value    a constant is misread, and all that follows, the answer too, is wrong
+missing_step   one step of the thoughts is left out; the answer is right
+two_thinks     a second think block behind the first"""
+
+DECLINED = "This question is no task with a known solution, so the scripted teacher declines it."
+_LOOPS = 60
+
+
+def revision(faults: Mapping[str, float] | None = None, seed: int = 0) -> str:
+    """The revision of a scripted teacher with these shares of faults: another one gives other answers."""
+    shares = "".join(f";{name}={share:g}" for name, share in sorted((faults or {}).items()))
+    return f"1{shares}" + (f";seed={seed}" if faults else "")
+
+
+class Scripted(EngineBase):
+    """Deterministic: the same request gives the same answer everywhere.
+
+    The revision says which faults it makes (`revision`), because answers are known by it. A token is a piece of text
+    between blanks; max_tokens cuts there.
+    """
+
+    concurrency = 8
+
+    def __init__(self, model: str = "scripted", revision: str = "1"):
+        if model != "scripted":
+            raise UsageError(
+                f"The engine scripted cannot stand in for {model}: its answers would be stored, and found again, as that "
+                'model\'s. Declare Teacher(engine="scripted", model="scripted", revision="1") in the recipe to try it.'
+            )
+        super().__init__(model, revision)
+        self.faults, self.seed = _faults(revision)
+        self.languages = [code for code in codes() if load(code).tasks]
+
+    def __repr__(self) -> str:
+        return f"Scripted({self.model!r}, {self.revision!r})"
+
+    async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
+        asked = self._asked(messages)
+        parsed = recognise(asked.question, self.languages)
+        target = asked.language or (parsed.language if parsed else "")
+        if parsed is None or target not in load_context(parsed.context).languages:
+            return self._generation(messages, DECLINED, sampling, "declined")
+        if asked.mode == "translate":
+            text = f"<TRANSLATION>\n{parsed.translated(target)}\n</TRANSLATION>"
+            return self._generation(messages, text, sampling, "stop")
+        mode = asked.mode if asked.mode in get_args(Mode) and not (asked.mode == "mixed" and target == "en") else ""
+        fault = self.fault_of(messages, sampling, sample)
+        draw = Draw("scripted", self._request(messages, sampling, sample))
+        text, reason = _answer(parsed, target, mode or _default(target), fault, draw)
+        if not sampling.thinking:
+            text = text.rpartition("</think>")[2].strip()
+        return self._generation(messages, text, sampling, reason)
+
+    def fault_of(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> str:
+        """The label of the fault that the answer to this request has, "" for none."""
+        place = Draw("fault", self.seed, self._request(messages, sampling, sample)).share()
+        for name, share in self.faults.items():
+            place -= share
+            if place < 0:
+                return name
+        return ""
+
+    def _request(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> str:
+        body = json.dumps(self.body(messages, sampling, sample), sort_keys=True).encode()
+        return hashlib.sha256(body + sample.to_bytes(8, "big")).hexdigest()
+
+    def _asked(self, messages: Sequence[Message]) -> _Asked:
+        """What the prompt's instruction, which is one of a language file, asks for, and the question without it."""
+        question = messages[-1].content
+        for code in codes():
+            for mode, prompt in load(code).prompts.items():
+                if any(message.content.startswith(prompt.text) for message in messages):
+                    return _Asked(question.removeprefix(prompt.text).strip(), code, mode)
+        return _Asked(question.strip(), "", "")
+
+    def _generation(self, messages: Sequence[Message], text: str, sampling: Sampling, reason: str) -> Generation:
+        whole = text.split(" ")
+        kept = whole[: sampling.max_tokens]
+        asked = sum(len(message.content.split(" ")) for message in messages)
+        return generation(
+            " ".join(kept),
+            finish_reason=reason if len(kept) == len(whole) else "length",
+            usage=Usage(prompt_tokens=asked, completion_tokens=len(kept)),
+        )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    question: str
+    language: str
+    mode: str
+
+
+def _default(language: str) -> Mode:
+    return "target_only" if language == "en" else "mixed"
+
+
+def _faults(text: str) -> tuple[dict[str, float], int]:
+    """The shares of faults and the seed that a revision names."""
+    number, *parts = text.split(";")
+    named = dict(part.partition("=")[::2] for part in parts)
+    try:
+        seed = int(named.pop("seed", "0"))
+        shares = {name: float(named[name]) for name in FAULTS if name in named}
+    except ValueError as error:
+        raise UsageError(f"The revision {text!r} of the scripted teacher cannot be read: {error}.") from error
+    if (
+        number != "1"
+        or set(named) - set(FAULTS)
+        or not all(0 <= s <= 1 for s in shares.values())
+        or sum(shares.values()) > 1
+    ):
+        raise UsageError(
+            f"The revision {text!r} of the scripted teacher cannot be read. It is 1, then shares of faults that sum to at "
+            f"most 1, then a seed: 1;wrong_value=0.1;seed=7. The faults are {', '.join(FAULTS)}."
+        )
+    return shares, seed
+
+
+def _answer(parsed: Parsed, language: str, mode: str, fault: str, draw: Draw) -> tuple[str, str]:
+    """(text, finish reason) of the answer with one fault, or none."""
+    graph = parsed.graph
+    if fault == "share":
+        mode = draw.one(("target_only", "english_only")) if mode == "mixed" else _other_mode(language, mode)
+    if fault == "wrong_value":
+        graph = _misread(graph, draw)
+    leave_out = ""
+    if fault == "missing_step":
+        leave_out = draw.one([node.name for node in graph.needed])
+    think, answer = _written(graph, language, parsed.context, mode, leave_out)
+    if fault == "wrong_language":
+        other = "en" if language != "en" else "ko"
+        answer = _written(graph, other, parsed.context, "target_only", "")[1]
+    if fault == "two_thinks":
+        return f"{response(think, '')}<think>\n{think}\n</think>\n\n{answer}", "stop"
+    if fault == "looping":
+        words = think.split(" ")
+        place = draw.between(1, max(1, len(words) - 1))
+        looped = " ".join(words[max(0, place - 12) : place])
+        return f"<think>\n{' '.join(words[:place])} " + " ".join([looped] * _LOOPS), "length"
+    text = response(think, answer)
+    if fault == "truncated":
+        words = text.split(" ")
+        return " ".join(words[: draw.between(1, max(1, len(words) - 1))]), "length"
+    return text, "stop"
+
+
+def _other_mode(language: str, mode: str) -> str:
+    return "english_only" if mode == "target_only" and language != "en" else "target_only"
+
+
+def _written(graph: Graph, language: str, context: str, mode: str, leave_out: str) -> tuple[str, str]:
+    chosen: Mode = next(known for known in get_args(Mode) if known == mode)
+    return think_and_answer(graph, language, context, chosen, style_of(graph), leave_out)
+
+
+def _misread(graph: Graph, draw: Draw) -> Graph:
+    """The graph with one constant of the solution read wrongly, so that its answer is another whole number."""
+    for node in draw.shuffled([node for node in graph.needed if node.constant is not None]):
+        for slip in draw.shuffled((-2, -1, 1, 2)):
+            constant = (node.constant or 0) + slip
+            if constant < (2 if node.factor == "times" else 1):
+                continue
+            changed = replace(node, constant=constant)
+            wrong = Graph.of([changed if other is node else other for other in graph.nodes], graph.query, graph.given)
+            try:
+                if wrong.answer != graph.answer and min(wrong.values.values()) >= 0:
+                    return wrong
+            except BadGraph:  # a reverse problem that has no whole solution any more
+                continue
+    if graph.given is not None:
+        name, value = graph.given
+        step = abs(graph.linear[name].times)
+        return Graph.of(graph.nodes, graph.query, (name, value + step))
+    raise BadGraph("No constant of this task can be misread.")
