@@ -156,6 +156,7 @@ def show(
         int,
         typer.Option("--dead", help="Print this many dead letters; with --json whole, with tracebacks, one a line."),
     ] = 0,
+    reason: Annotated[str, typer.Option("--reason", help="With --drops: only those dropped for this reason.")] = "",
     private: Annotated[
         bool, typer.Option("--private", help="Tell the text of what may not be redistributed, too.")
     ] = False,
@@ -176,7 +177,7 @@ def show(
             print(f"{entry['phase']}  {entry['what']}  {entry['id']}" + "".join(f"\n    {line}" for line in details))
     elif drops or dead:
         for role, limit in (("drops", drops), ("dead", dead)):
-            for row in report.rejected(run, role, limit, private):
+            for row in report.rejected(run, role, limit, private, reason if role == "drops" else ""):
                 print(json.dumps(row, ensure_ascii=False) if as_json else report.rejection_line(row))
     else:
         out, _ = open_run(run)

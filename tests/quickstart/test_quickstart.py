@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from yisang.quickstart.web import PLANTED
+from yisang.tasks.verify import verify_response
+from yisang.tasks.wording import recognise
 
 
 def yisang(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,10 +42,9 @@ def urls(drops: list[dict[str, Any]], reason: str) -> set[str]:
     return {row["record"]["url"] for row in drops if row["reason"] == reason}
 
 
-def test_it_says_that_its_teacher_only_echoes_and_prints_the_funnel(folder: Path) -> None:
+def test_it_says_who_its_teacher_is_and_prints_the_funnel(folder: Path) -> None:
     printed = (folder / "printed").read_text()
-    assert "echo" in printed
-    assert "restates each question and answers none" in printed
+    assert "`scripted`, a solver of worded tasks and no model" in printed
     for step in ("source", "licence_letter", "near_duplicates", "teach", "to_example"):
         assert f"\n{step}" in printed
 
@@ -67,6 +69,40 @@ def test_pages_in_english_and_copies_leave(drops: list[dict[str, Any]]) -> None:
 
 def test_no_page_of_unknown_licence_gets_past_the_licence_step(drops: list[dict[str, Any]]) -> None:
     assert set(PLANTED["no_licence"]) <= urls(drops, "licence_C")
+
+
+def test_it_solves_the_tasks_and_tells_which_questions_it_declined(folder: Path, drops: list[dict[str, Any]]) -> None:
+    printed = (folder / "printed").read_text()
+    asked, solved, faulty, declined = map(
+        int,
+        re.findall(
+            r"of (\d+) questions\s+it solved (\d+), (\d+) of them.*?The other (\d+) are no tasks", printed, re.S
+        )[0],
+    )
+    assert asked == solved + declined
+    languages = ("ko",)
+    dropped = [row for row in drops if row["reason"] == "finish_declined"]
+    assert len(dropped) == declined
+    assert all(recognise(row["record"]["prompt"]["text"], languages) is None for row in dropped)
+    kept = published(folder)
+    assert len(kept) == solved - faulty
+    for row in kept:
+        task = recognise(row["prompt"], languages)
+        assert task is not None
+        assert verify_response(task.graph, row["response"], "ko", task.context).verified
+    named = subprocess.run(
+        printed.partition("Next:")[2].splitlines()[2].split(), cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert len(named.stdout.splitlines()) == 5
+
+
+def published(folder: Path) -> list[dict[str, Any]]:
+    """Question and raw answer of each row of the data set."""
+    import pyarrow.parquet as pq
+
+    (path,) = (folder / "out/quickstart/published/full").glob("*.parquet")
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
 
 
 def test_datasets_reads_the_published_views(folder: Path) -> None:

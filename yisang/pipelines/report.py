@@ -112,9 +112,10 @@ def _rows(boundary: Boundary, part: Part, identifier: str, columns: list[str] | 
                 yield from file.read_row_group(group, columns=columns).filter(hits).to_pylist()
 
 
-def rejected(address: str, role: str, limit: int, private: bool = False) -> Iterator[dict[str, Any]]:
+def rejected(address: str, role: str, limit: int, private: bool = False, reason: str = "") -> Iterator[dict[str, Any]]:
     """The first `limit` drops (or dead letters) of a run, finished or not, in the order of its phases.
 
+    reason: only drops of this reason.
     Of a record that may not be redistributed only the place is told, unless `private`.
     """
     _, boundaries = phases_of(address)
@@ -125,6 +126,8 @@ def rejected(address: str, role: str, limit: int, private: bool = False) -> Iter
                     for row in batch.to_pylist():
                         if limit <= 0:
                             return
+                        if reason and row.get("reason") != reason:
+                            continue
                         limit -= 1
                         yield {"phase": boundary.name, **_readable(row, private)}
 

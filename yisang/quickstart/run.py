@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from yisang.pipelines.books import Books
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.publish import publish
 from yisang.pipelines.recipe import load
@@ -41,18 +42,24 @@ def quickstart(out: str, *, on: str, workers: int, say: Callable[[str], None]) -
     print(books_text(books))
     say(f"3/3 Publishing → {out}/published")
     publish(out, to=f"{out}/published", repo=None, private=False, dry_run=False, say=say)
-    print(_next_steps(out))
+    print(_next_steps(out, books))
 
 
-def _next_steps(out: str) -> str:
+def _next_steps(out: str, books: Books) -> str:
+    steps = {step.name: step for step in books.steps}
+    asked, declined = steps["teach"].taken, steps["whole_answers"].dropped.get("finish_declined", 0)
+    faulty = steps["whole_answers"].taken - declined - steps["verdicts"].kept
     # `make` leaves the command in a virtual environment that the shell need not have entered.
     bin = Path(os.path.relpath(Path(sys.executable).parent))
     yisang, python = ("yisang", "python") if shutil.which("yisang") else (bin / "yisang", bin / "python")
     load = f"from datasets import load_dataset as l; print(l('{out}/published', 'messages')['train'][0])"
     return f"""
-The corpus is in {out}/published. Its teacher was `echo`, which restates each question and answers none:
-it has the form of a language-mixed reasoning corpus and no content. Next:
+The corpus is in {out}/published. Its teacher was `scripted`, a solver of worded tasks and no model: of {asked} questions
+it solved {asked - declined}, {faulty} of them with a fault on purpose, which the checks found. The other {declined} are no tasks, so it declined
+them; a model would not. Next:
 
+  {yisang} show {out} --drops 5 --reason finish_declined
+      five of the questions that it declined
   {yisang} show {out} --drops 5
       five of the records that left, and why
   {python} -c "{load}"

@@ -8,12 +8,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from yisang.quickstart.layouts import Answer, Post, Site, frame, index_page, question_page
 from yisang.quickstart.longtext import long_text
+from yisang.tasks.problems import Request, make_problem
 
 HOSTS = (
     "dapbang.example",
@@ -88,7 +90,24 @@ def _site(data: dict[str, Any], evidence: str) -> Site:
 
 @cache
 def _content(host: str) -> dict[str, Any]:
-    return read_toml(f"content/{host.removesuffix('.example')}.toml")
+    data = read_toml(f"content/{host.removesuffix('.example')}.toml")
+    return {**data, "post": [*data["post"], *_tasks(data["tasks"])]} if "tasks" in data else data
+
+
+def _tasks(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Worded tasks (yisang.tasks) as posts of people who ask for the way to solve them; titles and intros take turns."""
+    low, high = table["ops"]
+    for number in range(table["count"]):
+        context = table["contexts"][number % len(table["contexts"])]
+        problem = make_problem(Request("ko", low, high, context), table["seed"], number)
+        yield {
+            "slug": table["slug"].format(number=number + table["first"]),
+            "title": table["titles"][number % len(table["titles"])].format(number=number + 1),
+            "author": table["authors"][number % len(table["authors"])],
+            "date": (date.fromisoformat(table["date"]) + timedelta(days=3 * number)).isoformat(),
+            "body": f"{table['intros'][number % len(table['intros'])]}\n\n{problem.question}",
+            "answers": [{"text": table["answer"].format(answer=problem.answer), "accepted": True, "votes": number % 7}],
+        }
 
 
 @cache

@@ -107,11 +107,11 @@ class _Writer:
             self._counts[0] += round(share * letters)
             self._counts[1] += letters
 
-    def so(self, sentence_with: Callable[[str], str]) -> None:
+    def so(self, sentence_with: Callable[[str], str], connectives: tuple[str, ...]) -> None:
         """Says a sentence with the shortest connective that keeps the share of quoted letters down."""
-        choice = sentence_with(self.spoken.so[0])
+        choice = sentence_with(connectives[0])
         if self.target is not None:
-            for words in self.spoken.so:
+            for words in connectives:
                 choice = sentence_with(words)
                 letters = count_letters(choice)
                 held = self._counts[0] + (script_share(choice, self.target) or 0.0) * letters
@@ -144,7 +144,8 @@ class _Writer:
             self.so(
                 lambda so: self.spoken.fill(
                     self.spoken.trace["result"], so=so, a=self.names[name], e=chain, counter=self.counter
-                )
+                ),
+                self.spoken.so,
             )
 
     # letters
@@ -156,13 +157,17 @@ class _Writer:
             letter = self.letters[node.name]
             self.say(self.spoken.fill(self.spoken.trace["define"], v=letter, a=self.names[node.name]))
             if node.form != "unknown":
-                self._step(" = ".join(self._chain(node)))
+                sides = list(self._chain(node))
+                # Where a parent is the unknown itself, putting it in changes nothing.
+                equation = " = ".join(side for side, before in zip(sides, ["", *sides], strict=False) if side != before)
+                self._step(equation, told=node.form == "literal")
         if self.graph.given:
             self._solve(*self.graph.given)
         return self.text()
 
-    def _step(self, equation: str) -> None:
-        self.so(lambda so: self.spoken.fill(self.spoken.trace["step"], so=so, e=equation))
+    def _step(self, equation: str, told: bool = False) -> None:
+        connectives = self.spoken.told if told else self.spoken.so
+        self.so(lambda so: self.spoken.fill(self.spoken.trace["step"], so=so, e=equation), connectives)
 
     def _chain(self, node: Node) -> Iterator[str]:
         """An equation's sides: the letter, its parents' letters, their values, reduced to the value."""

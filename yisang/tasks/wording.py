@@ -47,6 +47,7 @@ class Grammar:
     trace: Mapping[str, str]
     addition: str
     so: tuple[str, ...]
+    told: tuple[str, ...]
     between: str
     joins: tuple[str, str]
     capitals: bool
@@ -101,11 +102,12 @@ def grammar(language: str) -> Grammar:
     rule = table.get("agreement", "")
     if rule and rule not in RULES:
         raise UsageError(f"{where}: there is no agreement {rule!r}; there are {', '.join(RULES)}.")
-    joins, so = table.get("list"), (table.get("trace") or {}).get("so")
+    joins, trace = table.get("list"), table.get("trace") or {}
+    connectives = [tuple(trace.get(key) or ()) for key in ("so", "told")]
     if not isinstance(joins, list) or len(joins) != 2:
         raise UsageError(f"{where}: list must hold two joins, such as [', ', ' and '].")
-    if not isinstance(so, list) or not so:
-        raise UsageError(f"{where}: [tasks.trace] lacks so, a list of connectives from short to long.")
+    if not all(connectives):
+        raise UsageError(f"{where}: [tasks.trace] lacks so or told, lists of connectives from short to long.")
     says = section("says", _SAYS)
     return Grammar(
         language=language,
@@ -113,7 +115,8 @@ def grammar(language: str) -> Grammar:
         quotes=section("quotes", _SAYS, needed=False) or says,
         trace=section("trace", _TRACE),
         addition=section("addition", ("question",))["question"],
-        so=tuple(so),
+        so=connectives[0],
+        told=connectives[1],
         between=str(table.get("between", " ")),
         joins=(joins[0], joins[1]),
         capitals=bool(table.get("capitals", False)),
@@ -248,7 +251,7 @@ class Reader:
             "list": f"(?P<list>{self._list})",
             "v": r"(?P<v>[A-Za-z])",
             "e": r"(?P<e>.+?)",
-            "so": f"(?:{'|'.join(_text(so) for so in self.grammar.so)})",
+            "so": f"(?:{'|'.join(_text(words) for words in (*self.grammar.so, *self.grammar.told))})",
         }[slot]
 
     def _joined(self) -> str:
@@ -372,12 +375,16 @@ def _graph(said: list[Node], query: str) -> Graph:
 
 
 def recognise(text: str, languages: Sequence[str]) -> Parsed | None:
-    """A text as a task in one of these languages, in whichever context; None where it is no task."""
-    for language in languages:
-        for name in contexts():
-            if language in load_context(name).languages:
-                try:
-                    return parse(text, language, name)
-                except NotATask:
-                    continue
+    """The task that a text is, or that stands in a line of its own in it; None where there is none.
+
+    It may be in any of these languages and about any context.
+    """
+    for piece in dict.fromkeys([text, *(line.strip() for line in text.splitlines())]):
+        for language in languages:
+            for name in contexts():
+                if piece and language in load_context(name).languages:
+                    try:
+                        return parse(piece, language, name)
+                    except NotATask:
+                        continue
     return None

@@ -1,11 +1,11 @@
 """The quickstart: a small Korean question web into a language-mixed corpus that may be redistributed.
 
-Input is the WARC that `yisang quickstart` fetches from the web that ships with it (9 hosts, 165 question pages).
-Expected: 184 pages in, 89 examples out. Pages of hosts that may not be redistributed, or whose licence is
+Input is the WARC that `yisang quickstart` fetches from the web that ships with it (9 hosts, 223 question pages).
+Expected: 243 pages in, 37 examples out. Pages of hosts that may not be redistributed, or whose licence is
 unknown, leave first; then index pages, other languages, what is too short or too long, and copies.
 
-The teacher is `echo`, which restates the question and knows nothing: the corpus has the form of a real one and no
-content. Thresholds are those of Yi-Sang (arXiv 2510.04230, sections 4 and 5); where the paper is silent, ours are named.
+The teacher is `scripted`: it solves the worded tasks among the questions from their graphs, some with a fault on purpose,
+and declines the rest, as no model is there to answer them. Thresholds are those of Yi-Sang (arXiv 2510.04230, sections 4 and 5); where the paper is silent, ours are named.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ from yisang.pipelines.steps import Each, Group
 from yisang.records import Drop, Page
 from yisang.sources.questions import PageToPrompts
 from yisang.sources.warc import Warc
+from yisang.teachers.engines.scripted import revision
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import MixedPrompt
 
 LANGUAGE = "ko"
+FAULTS = {"truncated": 0.06, "two_thinks": 0.06, "share": 0.06, "wrong_language": 0.06}
+"""Shares of answers with a fault, as a real teacher has them; the checks behind it must find each."""
 
 
 def not_an_index(page: Page) -> Page | Drop:
@@ -62,24 +65,24 @@ def build(inputs: str = "out/quickstart.warc.gz") -> Recipe:
             # The paper names no method: character 5-grams suit Korean, and 0.8 is the usual threshold.
             NearDuplicates(threshold=0.8, shingle=5, permutations=128, name="near_duplicates"),
             Teach(
-                Teacher(engine="echo", model="echo", revision="1"),
+                Teacher(engine="scripted", model="scripted", revision=revision(FAULTS, seed=1)),
                 MixedPrompt(LANGUAGE, "mixed", placement="system"),
                 Sampling(temperature=0.6, top_p=0.95, top_k=20, max_tokens=16384),
                 samples=1,
                 name="teach",
             ),
+            Each(Finish()),
             Each(Structure()),
+            # The scripted teacher declines what is no worded task; a truncated answer is a finish reason, too.
+            Each(Keep(verdicts={"finish": ("stop",), "structure": ("one",)}), name="whole_answers"),
             Each(ThinkShare(LANGUAGE, 0.05, 0.20)),
             Each(AnswerLanguage(LANGUAGE)),
-            Each(Finish()),
             Each(TokenLimit(16384)),
             Each(
                 Keep(
                     verdicts={
-                        "structure": ("one",),
                         "think_share": ("in_band",),
                         "answer_language": ("target",),
-                        "finish": ("stop",),
                         "tokens": ("within",),
                     }
                 ),
@@ -91,6 +94,6 @@ def build(inputs: str = "out/quickstart.warc.gz") -> Recipe:
         sink=Corpus(
             title="yisang quickstart",
             language=LANGUAGE,
-            description="Questions from the small Korean web that ships with yisang, answered by a teacher that only echoes.",
+            description="Questions from the small Korean web that ships with yisang, of which the worded tasks are solved by a scripted teacher.",
         ),
     )
