@@ -50,9 +50,14 @@ def read_solution(text: str, language: str, context: str) -> Solution:
         if named not in load_context(context).languages:
             continue
         claims = _Claims(spoken, named, context).read(thought)
-        if len(claims) > len(best):
+        if _understood(claims) > _understood(best):
             best = claims
     return Solution(best, boxed_number(tail if closed else text))
+
+
+def _understood(claims: dict[str, Claim]) -> tuple[int, int]:
+    """How much was read: whole claims, then all."""
+    return sum(claim.parents is not None and claim.value is not None for claim in claims.values()), len(claims)
 
 
 def boxed_number(text: str) -> Fraction | None:
@@ -65,8 +70,10 @@ def boxed_number(text: str) -> Fraction | None:
 
 
 @functools.cache
-def _definition(spoken: str, counter: str, quoting: bool) -> re.Pattern[str]:
-    return reader(spoken, counter, quoting).compiled(grammar(spoken).trace["define"])
+def _patterns(spoken: str, counter: str, quoting: bool) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Of sentences that define a letter, and of those that tell what a letter was given as."""
+    trace, reading = grammar(spoken).trace, reader(spoken, counter, quoting)
+    return reading.compiled(trace["define"]), reading.compiled(trace["given"])
 
 
 class _Claims:
@@ -76,7 +83,7 @@ class _Claims:
         self.names = names_of(named, context)
         counter = load_context(context).words(spoken).counter
         self.reader: Reader = reader(spoken, counter, spoken != named)
-        self.definition = _definition(spoken, counter, spoken != named)
+        self.definition, self.given = _patterns(spoken, counter, spoken != named)
         self.letters: dict[str, str] = {}
         self.parents: dict[str, frozenset[str]] = {}
         self.values: dict[str, str] = {}
@@ -88,6 +95,10 @@ class _Claims:
             defined = self.definition.fullmatch(numbered)
             if defined:
                 self._define(defined["v"], self.names[defined["a"]])
+                continue
+            given = self.given.fullmatch(numbered)
+            if given and (name := self.letters.get(given["v"])):
+                self.values[name] = given["n"]
                 continue
             found = self.reader.read(numbered)
             if found is not None:

@@ -7,6 +7,7 @@ behind it can be measured.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -60,14 +61,14 @@ class Scripted(EngineBase):
             )
         super().__init__(model, revision)
         self.faults, self.seed = _faults(revision)
-        self.languages = [code for code in codes() if load(code).tasks]
+        self.languages = tuple(code for code in codes() if load(code).tasks)
 
     def __repr__(self) -> str:
         return f"Scripted({self.model!r}, {self.revision!r})"
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
         asked = self._asked(messages)
-        parsed = recognise(asked.question, self.languages)
+        parsed = _recognised(asked.question, self.languages)
         target = asked.language or (parsed.language if parsed else "")
         if parsed is None or target not in load_context(parsed.context).languages:
             return self._generation(messages, DECLINED, sampling, "declined")
@@ -113,6 +114,11 @@ class Scripted(EngineBase):
             finish_reason=reason if len(kept) == len(whole) else "length",
             usage=Usage(prompt_tokens=asked, completion_tokens=len(kept)),
         )
+
+
+@functools.lru_cache(maxsize=4096)  # the samples of a prompt stand together
+def _recognised(question: str, languages: tuple[str, ...]) -> Parsed | None:
+    return recognise(question, languages)
 
 
 @dataclass(frozen=True)
