@@ -414,3 +414,62 @@ def test_a_plan_asks_and_writes_nothing_and_counts_what_a_run_would_ask(
         assert full["done"] == (True, True)
         assert full["teaching"] == (20, 20, 0)
         assert full["text"].count("[done, 20 records]") == 2
+
+
+# Tasks
+
+
+def test_tasks_are_listed_and_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("tasks", "--n", 6, "--ops", "2-10", "--lang", "ko", "--context", "school", "--seed", 1)
+    out, err = command(capsys, *asked, "--json")
+    assert err == ""
+    items = [json.loads(line) for line in out.splitlines()]
+    assert len(items) == 6
+    for item in items:
+        assert set(item) == {"id", "lang", "context", "ops", "question", "answer", "graph", "trace"}
+        assert (item["lang"], item["context"]) == ("ko", "school")
+        assert 2 <= item["ops"] <= 10
+        assert item["trace"].endswith(f"\\boxed{{{item['answer']}}}입니다.")
+    assert command(capsys, *asked, "--json")[0] == out
+    path = tmp_path / "answers.jsonl"
+    right, wrong = items[0]["trace"], items[1]["trace"].replace(f"boxed{{{items[1]['answer']}}}", "boxed{0}")
+    responses = [right, wrong, "", *(item["trace"] for item in items[3:])]
+    lines = [json.dumps({**item, "response": text}) for item, text in zip(items, responses, strict=True)]
+    path.write_text("\n".join(lines))
+    found = [json.loads(line) for line in command(capsys, "tasks", "--verify", path, "--json")[0].splitlines()]
+    assert [item["verified"] for item in found] == [True, False, False, True, True, True]
+    assert [item["answer_correct"] for item in found] == [True, False, False, True, True, True]
+    assert [item["process_acc"] for item in found] == [1, 1, 0, 1, 1, 1]
+    assert found[2]["mismatches"]["missing"]
+    assert "6 responses: 4 answers correct, 4 verified" in command(capsys, "tasks", "--verify", path)[0]
+
+
+def test_a_person_reads_question_and_solution(capsys: pytest.CaptureFixture[str]) -> None:
+    for preset in ("general", "narrow", "addition"):
+        out, _ = command(capsys, "tasks", "--n", 2, "--ops", "3", "--lang", "en", "--preset", preset)
+        assert out.count("<think>") == 2
+        assert out.count("The answer is") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--ops", "many"), "--ops is 'many'"),
+        (("--ops", "5-2"), "no range"),
+        (("--n", "-1"), "--n is -1"),
+        (("--lang", "xx"), "no language 'xx'"),
+        (("--context", "space"), "no context 'space'"),
+        (("--preset", "wide"), "general, narrow, addition"),
+        (("--mode", "loud"), "--mode is 'loud'"),
+        (("--lang", "en", "--mode", "mixed"), "the problem is in English"),
+        (("--direction", "up"), "--direction is 'up'"),
+        (("--preset", "narrow", "--direction", "reverse"), "no direction 'reverse'"),
+        (("--verify", "nowhere.jsonl"), "Name a file of JSON Lines"),
+    ],
+)
+def test_tasks_that_there_are_not_are_refused(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, err = command(capsys, "tasks", *arguments, code=2)
+    assert out == ""
+    assert says in err

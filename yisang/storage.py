@@ -15,9 +15,13 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from yisang.errors import YisangError
+import msgspec
+
+from yisang.errors import UsageError, YisangError
+
+T = TypeVar("T")
 
 TEMPORARY = ".writing-"
 """Prefix of files that a writer has not finished; a reader never takes one, the next run removes them."""
@@ -33,7 +37,7 @@ def explained(address: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             advice = "Free some space there; what was finished before is kept, and the same command goes on from it."
             raise StorageError(f"No space left to write {address}. {advice}") from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
@@ -51,7 +55,12 @@ class Folder:
 
         text = os.fspath(address)
         self.fs: Any
-        self.fs, self.root = fsspec.core.url_to_fs(text)
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(text)
+        except (ValueError, ImportError) as error:  # an unknown protocol, or one whose package is missing
+            raise UsageError(
+                f"{text} cannot be opened: {error}. Name a local folder, or install what it needs."
+            ) from error
         self.local = "file" in ((self.fs.protocol,) if isinstance(self.fs.protocol, str) else self.fs.protocol)
         self.address = self.root if self.local else self.fs.unstrip_protocol(self.root)
 
@@ -124,6 +133,17 @@ class Folder:
         if self.local and os.path.isdir(self.root):
             for path in Path(self.root).rglob(f"{TEMPORARY}*"):
                 path.unlink(missing_ok=True)
+
+
+def read_json(folder: Folder, name: str, kind: type[T]) -> T:
+    """A JSON file of a run as what it holds. Raises YisangError naming a file that is damaged."""
+    try:
+        return msgspec.json.decode(folder.read_bytes(name), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise YisangError(
+            f"{folder.address}/{name} is damaged: {error}. Remove it and run the recipe into the folder again: it goes on "
+            "from what is whole."
+        ) from error
 
 
 def sync_file(path: Path) -> None:

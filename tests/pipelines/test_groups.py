@@ -481,7 +481,8 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
 from recipes_for_tests.helpers import Texts, here, recipe
 from yisang.pipelines.execution import Job
-from yisang.pipelines.phases import Setting, compile_recipe
+from yisang.pipelines.compile import compile_recipe
+from yisang.pipelines.phases import Setting
 from yisang.pipelines.steps import Each, Group
 from yisang.records import Drop
 import msgspec

@@ -199,7 +199,6 @@ def test_each_setting_counts():
 def test_engine_address_and_number_type_do_not_count():
     keys = {
         full_key(Echo("echo", "r")),
-        full_key(Echo("echo", "r", share=0.5)),
         full_key(Transformers("echo", "r", path="folder", device="cpu")),
         full_key(OpenAI("echo", "r", base_url="http://a/v1")),
         full_key(OpenAI("echo", "r", base_url="http://b:8000/v1", extensions=False, concurrency=3, key_env="X")),

@@ -35,7 +35,7 @@ def run(engine, messages, sampling=Sampling(), sample=0):
 
 
 def test_an_unknown_engine_is_refused_with_the_names():
-    with pytest.raises(UsageError, match="echo, openai, transformers"):
+    with pytest.raises(UsageError, match="echo, openai, scripted, transformers"):
         open_engine(Teacher(engine="vlm", model="m", revision="r"))
 
 
@@ -126,7 +126,7 @@ def test_echo_asked_in_english_has_nothing_to_quote():
 
 def test_echo_quotes_what_its_language_file_names():
     answer = run(
-        Echo(language="ja"), question("東京から大阪までの距離は何キロメートルですか。詳しく説明してください。")
+        Echo(revision="1;language=ja"), question("東京から大阪までの距離は何キロメートルですか。詳しく説明してください。")
     )
     assert script_share(answer.think, load("ja")) > 0.05
 

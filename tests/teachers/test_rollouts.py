@@ -209,14 +209,18 @@ def test_only_misses_are_asked(server, store):
 
 
 def test_another_address_and_another_engine_find_the_answers(server, store):
-    def echoes(share):
-        return Echo("echo", "r1", share=share)
-
-    _, first = collect(requests(["질문 하나"]), echoes(0.1), store)
-    _, second = collect(requests(["질문 하나"]), echoes(0.2), store)
-    _, third = collect(requests(["질문 하나"]), OpenAI("echo", "r1", base_url=server.url), store)
+    _, first = collect(requests(["질문 하나"]), Echo("echo", "r1"), store)
+    _, second = collect(requests(["질문 하나"]), OpenAI("echo", "r1", base_url=server.url), store)
+    _, third = collect(requests(["질문 하나"]), OpenAI("echo", "r1", base_url="http://127.0.0.1:9/v1"), store)
     assert (first.asked, second.asked, third.asked) == (1, 0, 0)
     assert server.requests == []
+
+
+def test_what_echo_is_told_is_part_of_who_it_is(store):
+    """A setting that changes the answers must not find those of another."""
+    found = [collect(requests(["질문 하나는 무엇인가요"]), Echo(revision=r), store) for r in ("1", "1;share=0.9")]
+    assert [counters.asked for _, counters in found] == [1, 1]
+    assert found[0][0] != found[1][0]
 
 
 @pytest.mark.parametrize(

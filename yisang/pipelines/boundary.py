@@ -8,6 +8,7 @@ written when every shard is committed. Readers take names from it, never from a 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ import pyarrow as pa
 from yisang.errors import YisangError
 from yisang.pipelines.chain import dead_letter
 from yisang.pipelines.table import RecordWriter, open_writer, read_records, schema, size_of, to_table
-from yisang.records import SCHEMA_VERSION, Dead, Drop, Record
-from yisang.storage import Folder
+from yisang.records import SCHEMA_VERSION, Dead, Drop, Record, nfc
+from yisang.storage import Folder, read_json
 
 RUN_BYTES = 64 << 20
 RUN_ROWS = 50_000
@@ -54,8 +55,6 @@ class ShardCommit(msgspec.Struct, frozen=True):
     passed_over: dict[str, int] = {}
     counted: int | None = None
     source: str = ""
-    shuffled: int = 0
-    """Records that entered a shuffle, each counted once however many keys it has."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -89,7 +88,7 @@ class Boundary:
         name = f"shard-{index:05d}.json"
         if not self.folder.exists(name):
             return None
-        return msgspec.json.decode(self.folder.read_bytes(name), type=ShardCommit)
+        return read_json(self.folder, name, ShardCommit)
 
     def commit_shard(self, commit: ShardCommit) -> None:
         name = f"shard-{commit.index:05d}.json"
@@ -108,14 +107,14 @@ class Boundary:
         if finished is not None:
             return finished
         names = [name for name in self.folder.names() if name.removeprefix(FAILED).startswith("shard-")]
-        commits = [self.folder.read_bytes(name) for name in names if name.endswith(".json")]
-        return Manifest(self.name, "", tuple(msgspec.json.decode(data, type=ShardCommit) for data in commits))
+        commits = [read_json(self.folder, name, ShardCommit) for name in names if name.endswith(".json")]
+        return Manifest(self.name, "", tuple(commits))
 
     def manifest(self) -> Manifest | None:
         """None until the phase is finished."""
         if not self.folder.exists("manifest.json"):
             return None
-        manifest = msgspec.json.decode(self.folder.read_bytes("manifest.json"), type=Manifest)
+        manifest = read_json(self.folder, "manifest.json", Manifest)
         if manifest.schema != SCHEMA_VERSION:
             raise YisangError(
                 f"{self.folder.address} holds record schema {manifest.schema}, this yisang reads {SCHEMA_VERSION}. "
@@ -214,7 +213,6 @@ class ShardWriter:
         self._born: dict[str, int] = {}
         self._passed_over: dict[str, int] = {}
         self.read = 0
-        self.shuffled = 0
         self.counted: int | None = None
         self.source = ""
 
@@ -257,7 +255,6 @@ class ShardWriter:
 
     def shuffle(self, keys: tuple[str, ...], order: str, record: Record) -> None:
         """Sends a record to the groups `keys`."""
-        self.shuffled += 1
         held = self._runs.setdefault(type(record), [])
         for key in keys:
             held.append((self._bucket_of(key), key, order, record))
@@ -282,8 +279,7 @@ class ShardWriter:
             self._boundary.folder_of(role).remove(f"shard-{self._index:05d}.parquet")  # of an earlier try
         self._boundary.commit_shard(
             ShardCommit(
-                self._index, self.read, tuple(self._parts), self._born, self._passed_over, self.counted, self.source,
-                self.shuffled,
+                self._index, self.read, tuple(self._parts), self._born, self._passed_over, self.counted, self.source
             )
         )  # fmt: skip
 
@@ -342,13 +338,21 @@ def _about(record: Record | None, step: str) -> dict[str, str]:
     if record is None:
         return {"id": "", "kind": "", "step": step, "category": "", "licence_letter": "", "record": ""}
     return {
-        "id": record.id,
+        "id": nfc(record.id),
         "kind": record.kind_name,
         "step": step,
-        "category": record.category,
+        "category": nfc(record.category),
         "licence_letter": record.licence.letter,
-        "record": msgspec.json.encode(record).decode(),
+        "record": _as_json(record),
     }
+
+
+def _as_json(record: Record) -> str:
+    """Also of a record that holds half a character, which may be just why it died."""
+    try:
+        return msgspec.json.encode(record).decode()
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(record))
 
 
 class _RowWriter:

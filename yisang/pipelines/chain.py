@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from yisang.errors import YisangError
 from yisang.pipelines.isolate import IsolatedCall
 from yisang.pipelines.steps import Batch, ChainStep, Each
 from yisang.records import Dead, Drop, Measure, Record, with_measures
+
+RecordT = TypeVar("RecordT", bound=Record)
 
 
 class Accounts(Protocol):
@@ -76,13 +80,15 @@ def _apply(
         try:
             outcome = call(record)
             if isinstance(outcome, Record):
-                record = outcome
+                record = outcome if outcome is record else storable(outcome)
                 continue
             if isinstance(outcome, dict):
                 record = with_measures(record, _checked(outcome))
                 continue
             # A generator runs here, so that its exceptions are this record's.
             children = None if isinstance(outcome, Drop | Dead) else _members(outcome)
+            if isinstance(outcome, Drop):
+                _droppable(outcome)
         except (Exception, SystemExit) as error:  # the boundary at which a step's failure becomes data
             accounts.dead(name, record, dead_letter(error))
             return
@@ -109,6 +115,8 @@ def _checked(measures: dict[str, Any]) -> dict[str, Measure]:
             raise BadOutcome(
                 f"returned {type(value).__name__} as the measure {name!r}; a measure is a number, a text, a bool or None."
             )
+        if isinstance(value, str):
+            value.encode()  # half a character cannot be stored
         if isinstance(value, float) and not math.isfinite(value):
             raise BadOutcome(
                 f"returned {value} as the measure {name!r}, which no table holds; return None where there is none."
@@ -128,7 +136,34 @@ def _members(outcome: Any) -> list[Record | Drop]:
     for member in members:
         if not isinstance(member, Record | Drop):
             raise BadOutcome(f"yielded {type(member).__name__} among its records.")
+        if isinstance(member, Record):
+            storable(member)
+        else:
+            _droppable(member)
     return members
+
+
+def storable(record: RecordT) -> RecordT:
+    """The record, if every field holds what its type says, so that what is written can be read. Raises BadOutcome.
+
+    Constructors do not look at types, and a step may put anything into a field.
+    """
+    try:
+        try:
+            msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=type(record))
+        except OverflowError:  # whole numbers beyond 64 bits, which JSON holds
+            msgspec.json.decode(msgspec.json.encode(record), type=type(record))
+        _checked(record.measures)
+        if record.licence is None:
+            raise TypeError("the licence is None; UNKNOWN_LICENCE says that it is not known")
+    except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadOutcome(f"returned a {record.kind_name} that cannot be stored: {error}") from error
+    return record
+
+
+def _droppable(drop: Drop) -> None:
+    if drop.record is not None and not isinstance(drop.record, Record):
+        raise BadOutcome(f"gave Drop({drop.reason!r}) a record= that is {type(drop.record).__name__} and no record.")
 
 
 def _batches(records: Iterable[Record], step: Batch, accounts: Accounts) -> Iterator[Record]:

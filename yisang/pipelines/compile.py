@@ -23,7 +23,7 @@ class Plan:
     max_dead: float
 
 
-def compile_recipe(recipe: Recipe, *, limit: int | None = None, inputs_digest: str = "") -> Plan:
+def compile_recipe(recipe: Recipe, *, limit: int | None = None, inputs_digest: str = "", strict: bool = False) -> Plan:
     """Cuts a recipe into phases and gives each its digest: of its own parameters and of all that it reads."""
     forget()
     phases: list[Phase] = []
@@ -47,7 +47,13 @@ def compile_recipe(recipe: Recipe, *, limit: int | None = None, inputs_digest: s
 
     add(
         SourcePhase(
-            "source", (), accounts_for=("source",), sources=recipe.sources, limit=limit, inputs_digest=inputs_digest
+            "source",
+            (),
+            accounts_for=("source",),
+            sources=recipe.sources,
+            limit=limit,
+            inputs_digest=inputs_digest,
+            strict=strict,
         )
     )
     for step in recipe.steps:

@@ -191,9 +191,11 @@ def _check_dead_share(job: Job, phase: Phase, boundary: Boundary, manifest: Mani
     taken = sum(shard.read for shard in manifest.shards)
     # A shuffle writes the dead letters of the keys of the group after it, whose books another phase keeps.
     for name in dict.fromkeys([*phase.accounts_for, *died]):
-        if died[name] > job.plan.max_dead * max(taken, 1):
+        born = sum(shard.born.get(name, 0) for shard in manifest.shards)
+        held = taken + max(born, 0)  # a prompt with eight answers can fail eight times
+        if died[name] > job.plan.max_dead * max(held, 1):
             break
-        taken += sum(shard.born.get(name, 0) for shard in manifest.shards) - dropped[name] - died[name]
+        taken += born - dropped[name] - died[name]
     else:
         return
     columns = ["step", "id", "where", "error", "message"]
@@ -206,7 +208,7 @@ def _check_dead_share(job: Job, phase: Phase, boundary: Boundary, manifest: Mani
     place = f"record {first['id']}" if first["id"] else first["where"]
     message = first["message"].strip().rstrip(".")
     raise YisangError(
-        f"Step {name} failed on {died[name]} of {taken} records, more than the recipe's max_dead = {job.plan.max_dead:.2%}. "
+        f"Step {name} failed on {died[name]} of {held} records, more than the recipe's max_dead = {job.plan.max_dead:.2%}. "
         f"The first: {place}: {first['error']}: {message}. All of them, with tracebacks: yisang show {job.setting.out} "
         f"--dead {died[name]} --json. Mend the step and run the same command again, or raise max_dead."
     )

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from yisang.errors import YisangError
 from yisang.pipelines.boundary import Boundary, Part, ShardWriter
-from yisang.pipelines.chain import BadOutcome, dead_letter, run_chain
+from yisang.pipelines.chain import BadOutcome, dead_letter, run_chain, storable
 from yisang.pipelines.identity import identity
 from yisang.pipelines.phases import ChainPhase, Inputs, Phase, Setting, Work, counted, even_slices
 from yisang.pipelines.steps import Group
@@ -104,13 +104,15 @@ def merged_bucket(inputs: Inputs, bucket: int) -> Iterator[tuple[str, Iterator[R
 
 
 def _run_rows(boundary: Boundary, part: Part, bucket: int) -> Iterator[_Row]:
-    with boundary.open(part) as opened, pq.ParquetFile(opened) as file:
-        kind = kind_of(file, part.name)
-        for number, held in enumerate(part.buckets):
-            if held == bucket:
-                for batch in file.read_row_group(number).to_batches():
-                    keys, orders = (batch.column(name).to_pylist() for name in ("group_key", "group_order"))
-                    yield from map(_Row, keys, orders, from_batch(kind, batch))
+    for number, held in enumerate(part.buckets):
+        if held == bucket:
+            # Opened for each row group: a bucket may have more runs than a process may have open files.
+            with boundary.open(part) as opened, pq.ParquetFile(opened) as file:
+                kind = kind_of(file, part.name)
+                table = file.read_row_group(number)
+            for batch in table.to_batches():
+                keys, orders = (batch.column(name).to_pylist() for name in ("group_key", "group_order"))
+                yield from map(_Row, keys, orders, from_batch(kind, batch))
 
 
 @dataclass(frozen=True)
@@ -271,6 +273,9 @@ def run_group(group: Group, key: str, members: Iterator[Record], results: _Resul
         if outcomes is None:
             raise BadOutcome("returned None; a group function yields members, new records, or Drops.")
         for outcome in outcomes:
+            # Before anything is settled, or what it stands for would be neither kept nor dead.
+            if isinstance(outcome, Record) and not any(held is outcome for held in unsettled.get(outcome.id, ())):
+                storable(outcome)
             if isinstance(outcome, Drop):
                 member = settle(outcome.record.id, outcome.record) if outcome.record is not None else None
                 if member is None:

@@ -73,13 +73,8 @@ def _identity(value: Any, where: str, within: tuple[int, ...]) -> Any:
         if id(value) in within:
             return {"function": _import_path(value), "itself": True}
         bound = [[cell.cell_contents for cell in value.__closure__ or ()], value.__defaults__, value.__kwdefaults__]
-        code = value.__code__
         # Two lambdas of a line have one name; what they do tells them apart.
-        does = [
-            code.co_firstlineno,
-            code.co_code.hex(),
-            [c for c in code.co_consts if isinstance(c, int | float | str)],
-        ]
+        does = [value.__code__.co_firstlineno, _does(value.__code__)]
         return {
             "function": _import_path(value),
             "bound": [inner(item) for item in bound],
@@ -104,8 +99,21 @@ def _identity(value: Any, where: str, within: tuple[int, ...]) -> Any:
     return {**own, "code": code_digest(type(value).__module__)}
 
 
+def _does(code: types.CodeType) -> list[Any]:
+    """What a function's code does, its inner functions included; all that there is of one without a source file."""
+    return [code.co_code.hex(), list(code.co_names), [_constant(constant) for constant in code.co_consts]]
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, types.CodeType):
+        return _does(value)
+    if isinstance(value, frozenset):
+        return sorted(map(repr, value))
+    return [_constant(item) for item in value] if isinstance(value, tuple) else repr(value)
+
+
 def forget() -> None:
-    """Reads all code again: a notebook may have edited a module since it was last looked at."""
+    """Reads all code again: a notebook may have edited a module, and loaded it again, since it was last looked at."""
     code_digest.cache_clear()
     _read.cache_clear()
     _is_installed.cache_clear()
@@ -151,7 +159,21 @@ def _is_installed(package: str) -> bool:
 def _read(module: str, path: Path) -> tuple[str, tuple[str, ...]]:
     """The digest of a module's source, and what it imports."""
     text = path.read_bytes()
-    return hashlib.sha256(text).hexdigest(), tuple(_imports(ast.parse(text), module, path))
+    found = hashlib.sha256(text).hexdigest()
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    loaded, before = _SEEN.get(module, (None, ""))
+    if spec is not None and loaded is spec and before != found:
+        raise UsageError(
+            f"{path} was edited after this process had loaded it, so its old code would run under the name of the new one. "
+            f"Reload it (importlib.reload) and what uses it, or start the process again."
+        )
+    if spec is not None:
+        _SEEN[module] = spec, found
+    return found, tuple(_imports(ast.parse(text), module, path))
+
+
+_SEEN: dict[str, tuple[object, str]] = {}
+"""Loaded modules: what each was loaded by (another after a reload), and the digest of its source when first looked at."""
 
 
 def _source_path(module: str) -> Path | None:

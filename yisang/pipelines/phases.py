@@ -101,6 +101,9 @@ class Phase(ABC):
     def parameters(self) -> Any:
         """What identifies the phase besides what it reads; JSON-able."""
 
+    def check(self, setting: Setting) -> None:  # noqa: B027  most have nothing to look at
+        """Looks, before anything runs, whether what the setting names is there. Raises UsageError."""
+
     @abstractmethod
     def plan(self, inputs: Inputs) -> list[Work]: ...
 
@@ -148,9 +151,14 @@ class SourcePhase(Phase):
     sources: tuple[Source, ...] = ()
     limit: int | None = None
     inputs_digest: str = ""
+    strict: bool = False
+    """Inputs are known by their bytes, so where they lie is no part of what they are."""
 
     def parameters(self) -> Any:
-        return {"sources": identity(self.sources, "source"), "limit": self.limit, "inputs": self.inputs_digest}
+        sources = identity(self.sources, "source")
+        for source in sources if self.strict else []:
+            source.get("fields", {}).pop("paths", None)
+        return {"sources": sources, "limit": self.limit, "inputs": self.inputs_digest}
 
     def plan(self, inputs: Inputs) -> list[Work]:
         works: list[Work] = []

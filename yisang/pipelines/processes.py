@@ -39,13 +39,16 @@ def die_with(pid: int) -> None:
 
 def _wait_and_exit(pid: int) -> None:
     try:
-        if sys.platform == "linux":
-            select.select([os.pidfd_open(pid)], [], [])
-        else:
-            while alive(pid):
-                time.sleep(0.2)
-    finally:  # also where it is gone already
+        handle = os.pidfd_open(pid) if sys.platform == "linux" else -1
+    except ProcessLookupError:
         os._exit(1)
+    except OSError:  # kernels before 5.3, and sandboxes that forbid the call
+        handle = -1
+    if handle >= 0:
+        select.select([handle], [], [])
+    while alive(pid):
+        time.sleep(0.2)
+    os._exit(1)
 
 
 def alive(pid: int) -> bool:

@@ -103,7 +103,7 @@ def load(name: str, inputs: str | None = None) -> Loaded:
         recipe = build(inputs) if inputs is not None else build()
     except YisangError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(_explain(path, error)) from error
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{path}: build() returned {type(recipe).__name__}, not a Recipe.")
@@ -127,12 +127,12 @@ def _load_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except YisangError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(_explain(path, error)) from error
     return module
 
 
-def _explain(path: Path, error: Exception) -> str:
+def _explain(path: Path, error: BaseException) -> str:
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
     while trace is not None:

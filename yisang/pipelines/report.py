@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from yisang.errors import UsageError
 from yisang.pipelines.books import Books
 from yisang.pipelines.boundary import Boundary, Part
-from yisang.storage import Folder
+from yisang.storage import Folder, read_json
 
 
 def books_json(books: Books) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def phases_of(address: str) -> tuple[Folder, list[Boundary]]:
     if not out.exists("recipe.json"):
         state = "is no run folder" if out.exists() else "does not exist"
         raise UsageError(f"{address} {state}. Run a recipe first: yisang run RECIPE --out {address}")
-    described = msgspec.json.decode(out.read_bytes("recipe.json"))
+    described = read_json(out, "recipe.json", dict[str, Any])
     return out, [Boundary(out, phase["name"]) for phase in described["phases"]]
 
 
@@ -143,8 +144,27 @@ def _readable(row: dict[str, Any], private: bool) -> dict[str, Any]:
         record = {name: record[name] for name in PLACE if name in record}
     if record and record.get("body"):
         record["body"] = f"({len(record['body']) * 3 // 4:,} bytes)"
-    evidence = {"evidence": json.loads(row["evidence"])} if "evidence" in row else {}
-    return {**row, **evidence, "record": record}
+    found = {**row, "record": record}
+    if "evidence" in row:
+        found["evidence"] = json.loads(row["evidence"])
+    if row.get("licence_letter") not in ("A", "", None) and not private:
+        # They may quote the text that is withheld.
+        for name in ("message", "traceback", "evidence"):
+            if found.get(name):
+                found[name] = _without_texts(found[name])
+    return found
+
+
+def _without_texts(value: Any) -> Any:
+    """Numbers, truth values and ids as they are, texts withheld."""
+    if isinstance(value, dict):
+        return {key: _without_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_texts(item) for item in value]
+    return "(withheld; --private shows it)" if isinstance(value, str) and not _ID.fullmatch(value) else value
+
+
+_ID = re.compile(r"[0-9a-f]{32}(/\d+)*")
 
 
 def rejection_line(row: dict[str, Any]) -> str:

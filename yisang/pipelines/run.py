@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import importlib.metadata
 import os
+import posixpath
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ from yisang.pipelines.runners import runner
 from yisang.records import SCHEMA_VERSION
 from yisang.signals import stoppable
 from yisang.sources.base import Source
-from yisang.storage import Folder, StorageError, explained
+from yisang.storage import Folder, StorageError, explained, read_json
 
 
 class RunManifest(msgspec.Struct, frozen=True):
@@ -49,14 +50,18 @@ class RunManifest(msgspec.Struct, frozen=True):
 
 
 def inputs_digest(sources: tuple[Source, ...], strict: bool) -> tuple[str, list[dict[str, Any]]]:
-    """What the inputs are now: by path, size and modification mark, or with `strict` by the SHA-256 of their bytes."""
+    """What the inputs are now: by path, size and modification mark, or with `strict` by name and the SHA-256 of their
+    bytes, wherever they lie."""
     found: list[dict[str, Any]] = []
+    known: list[dict[str, Any]] = []
     for source in sources:
         for item in source.inputs():
+            own = {"source": source.name, "size": item.size}
             mark = {"sha256": _sha256(item.path)} if strict else {"mtime": item.mtime}
-            found.append({"source": source.name, "path": item.path, "size": item.size, **mark})
-    # With --strict a file is its content, wherever it lies.
-    known = [{k: v for k, v in item.items() if not (strict and k == "path")} for item in found]
+            found.append({**own, "path": item.path, **mark})
+            # The name stays, since pages are known by the file and place that they were read from.
+            where = posixpath.basename(item.path) if strict else item.path
+            known.append({**own, "path": where, **mark})
     return digest(known), found
 
 
@@ -72,7 +77,7 @@ def make_plan(loaded: Loaded, *, limit: int | None = None, strict: bool = False)
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is {limit}; it must be at least 1 record.")
     known, inputs = inputs_digest(loaded.recipe.sources, strict)
-    return compile_recipe(loaded.recipe, limit=limit, inputs_digest=known), inputs
+    return compile_recipe(loaded.recipe, limit=limit, inputs_digest=known, strict=strict), inputs
 
 
 def run_recipe(
@@ -97,12 +102,18 @@ def run_recipe(
     plan, inputs = make_plan(loaded, limit=limit, strict=strict)
     job = Job(plan, setting)
     payload = job.payload()
+    for phase in plan.phases:
+        phase.check(setting)
     out = _open_folder(setting.out)
     with lock(out):
         out.remove_unfinished()
         boundaries = [job.boundary(number) for number in range(len(plan.phases))]
         finished = read_manifest(out)
-        if finished is not None and finished.fingerprint == plan.fingerprint and out.exists("books.json"):
+        whole = all(
+            boundary.manifest() is not None or not phase.stored
+            for phase, boundary in zip(plan.phases, boundaries, strict=True)
+        )
+        if finished is not None and finished.fingerprint == plan.fingerprint and out.exists("books.json") and whole:
             for boundary in boundaries:
                 for shard in boundary.so_far().shards:
                     for part in shard.parts:
@@ -113,7 +124,7 @@ def run_recipe(
             out.remove(name)
         out.write_bytes("recipe.json", msgspec.json.format(msgspec.json.encode(describe(loaded, plan, inputs))))
         _say_restart(plan, boundaries, say)
-        with stoppable(), _children_die_with_us(), tempfile.TemporaryDirectory(prefix="yisang-") as logs:
+        with stoppable(), _children_die_with_us(), _scratch() as logs:
             progress = Progress(out, plan, boundaries, say)
             try:
                 with progress:
@@ -126,12 +137,18 @@ def run_recipe(
                     raise interrupt_.error from error
                 raise _failure(out, on, error, progress) from error
         out.remove(WORK)
+        out.remove("failure.json")  # of a bundle that an engine has tried again
         books = make_books(plan, boundaries)
         out.write_bytes("books.json", msgspec.json.format(msgspec.json.encode(books)))
         _prune(out, plan)
         manifest = RunManifest(plan.recipe, plan.version, plan.fingerprint, tuple(phase.name for phase in plan.phases))
         out.write_bytes("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
         return books
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder for an engine's logs. That it cannot be cleaned up must not hide why the run failed."""
+    return tempfile.TemporaryDirectory(prefix="yisang-", ignore_cleanup_errors=True)
 
 
 def describe(loaded: Loaded, plan: Plan, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -166,7 +183,7 @@ def read_manifest(out: Folder) -> RunManifest | None:
     """The run's manifest, None while it is not finished."""
     if not out.exists("manifest.json"):
         return None
-    manifest = msgspec.json.decode(out.read_bytes("manifest.json"), type=RunManifest)
+    manifest = read_json(out, "manifest.json", RunManifest)
     if manifest.schema != SCHEMA_VERSION:
         raise UsageError(
             f"{out.address} was written with schema {manifest.schema}, this yisang reads {SCHEMA_VERSION}. Choose a new folder "
@@ -176,7 +193,7 @@ def read_manifest(out: Folder) -> RunManifest | None:
 
 
 def read_books(out: Folder) -> Books:
-    return msgspec.json.decode(out.read_bytes("books.json"), type=Books)
+    return read_json(out, "books.json", Books)
 
 
 def open_run(address: str) -> tuple[Folder, RunManifest]:
@@ -209,6 +226,10 @@ def _open_folder(address: str) -> Folder:
     return out
 
 
+_HELD: set[str] = set()
+"""The local locks that this process holds."""
+
+
 @contextlib.contextmanager
 def lock(out: Folder) -> Iterator[None]:
     """One writer per run folder. A killed writer's lock goes with it (local), or must be removed by hand (stores)."""
@@ -225,7 +246,10 @@ def lock(out: Folder) -> Iterator[None]:
         finally:
             out.remove("lock")
         return
-    with open(out.path("lock"), "a+") as file:
+    path = os.path.realpath(out.path("lock"))
+    if path in _HELD:  # the system's lock is one per process, and threads are no strangers to each other
+        raise YisangError(f"{out.address} is being written by this very process. {refusal}")
+    with open(path, "a+") as file:
         try:
             # A record lock: unlike flock it does not pass to processes that this one forks.
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -237,8 +261,12 @@ def lock(out: Folder) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {os.uname().nodename}")
         file.flush()
-        yield
-        file.truncate(0)
+        _HELD.add(path)
+        try:
+            yield
+        finally:
+            _HELD.discard(path)
+            file.truncate(0)
 
 
 _dying_children: bool | None = None

@@ -15,6 +15,8 @@ from urllib.robotparser import RobotFileParser
 
 import httpx
 from lxml import html
+from warcio.archiveiterator import ArchiveIterator
+from warcio.exceptions import ArchiveLoadFailed
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -44,14 +46,15 @@ class Fetched:
     when: str
 
 
-def fetch(seeds: Sequence[str], address: tuple[str, int], out_path: Path) -> FetchReport:
+def fetch(seeds: Sequence[str], address: tuple[str, int], out_path: Path, collection: str = "") -> FetchReport:
     """Fetch what the seeds lead to on their own hosts and write it, sorted by URL; half a file gets no name.
 
-    `address` is where all hosts are served; the sites' names travel in the Host header.
+    `address` is where all hosts are served; the sites' names travel in the Host header. `collection` says in the file's
+    warcinfo record (field isPartOf) which web this is.
     """
     hosts = asyncio.run(_fetch_hosts(seeds, address))
     pages = sorted((page for found, _ in hosts for page in found), key=lambda page: page.url)
-    _write(pages, Path(out_path))
+    _write(pages, Path(out_path), collection)
     size, refused = sum(len(page.body) for page in pages), sum(count for _, count in hosts)
     return FetchReport(len(pages), size, refused, dict(Counter(page.response.status_code for page in pages)))
 
@@ -107,16 +110,28 @@ def _links(page: Fetched) -> list[str]:
     return [url for url in found if urlsplit(url)[:2] == urlsplit(page.url)[:2]]
 
 
-def _write(pages: Sequence[Fetched], out_path: Path) -> None:
+def _write(pages: Sequence[Fetched], out_path: Path, collection: str) -> None:
     part = out_path.with_name(out_path.name + ".part")
     with part.open("wb") as file:
         writer = WARCWriter(file, gzip=True, warc_version="1.1")
-        writer.write_record(writer.create_warcinfo_record(out_path.name, {"software": USER_AGENT}))
+        about = {"software": USER_AGENT} | ({"isPartOf": collection} if collection else {})
+        writer.write_record(writer.create_warcinfo_record(out_path.name, about))
         for page in pages:
             writer.write_request_response_pair(*_records(writer, page))
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, out_path)
+
+
+def collection_of(path: Path) -> str:
+    """The isPartOf of a file that `fetch` wrote, "" of any other file."""
+    try:
+        with path.open("rb") as file:
+            record = next(iter(ArchiveIterator(file)), None)
+            lines = record.content_stream().read().decode("utf-8", "replace").splitlines() if record else []
+    except (ArchiveLoadFailed, OSError):
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("isPartOf:")), "")
 
 
 def _records(writer: WARCWriter, page: Fetched) -> list[object]:

@@ -9,30 +9,34 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from yisang.errors import UsageError
 from yisang.pipelines.books import Books
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.publish import publish
 from yisang.pipelines.recipe import load
 from yisang.pipelines.report import books_text
 from yisang.pipelines.run import run_recipe
-from yisang.quickstart.fetch import fetch
+from yisang.quickstart.fetch import collection_of, fetch
 from yisang.quickstart.server import serve
-from yisang.quickstart.web import SEEDS, build_web
+from yisang.quickstart.web import SEEDS, build_web, digest_of
 
 
 def quickstart(out: str, *, on: str, workers: int, say: Callable[[str], None]) -> None:
     """Leaves the run in `out` and the data set in `out/published`; the fetched pages lie beside, as `out.warc.gz`."""
     out = out.rstrip("/")
+    if not out.strip():
+        raise UsageError("The run folder has no name. Name a folder with --out, or leave --out away.")
     pages = Path(f"{out}.warc.gz")
-    if pages.exists():
+    web = build_web()
+    collection = f"quickstart-{digest_of(web)[:16]}"
+    if pages.exists() and collection_of(pages) == collection:
         say(f"1/3 Pages were fetched before: {pages}")
     else:
-        web = build_web()
         hosts = len({urlsplit(seed).hostname for seed in SEEDS})
         say(f"1/3 Fetching the web that ships with yisang: {hosts} hosts behind a real HTTP server on loopback")
         pages.parent.mkdir(parents=True, exist_ok=True)
         with serve(web) as address:
-            report = fetch(SEEDS, address, pages)
+            report = fetch(SEEDS, address, pages, collection)
         statuses = ", ".join(f"{count} with status {status}" for status, count in sorted(report.by_status.items()))
         say(
             f"    {report.pages} pages ({statuses}), {report.disallowed} not asked for, as robots.txt forbids them → {pages}"

@@ -5,6 +5,7 @@ The writing stands in `content/`, one file per host; the same files give the sam
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -182,6 +183,14 @@ def build_web() -> dict[tuple[str, str], Response]:
                 raise ValueError(f"two pages of {site.host} have the path {path}")
             web[site.host, path] = response
     return web
+
+
+def digest_of(web: dict[tuple[str, str], Response]) -> str:
+    """SHA-256 over all addresses and answers: another release ships another web."""
+    found = hashlib.sha256()
+    for address, response in sorted(web.items()):
+        found.update(repr((address, response)).encode())
+    return found.hexdigest()
 
 
 def _host_pages(site: Site) -> Iterator[tuple[str, Response]]:

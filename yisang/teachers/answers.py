@@ -38,7 +38,7 @@ from typing import IO, Any
 import msgspec
 
 from yisang.errors import UsageError
-from yisang.storage import Folder, StorageError, sync_folder
+from yisang.storage import Folder, StorageError, explained, sync_folder
 from yisang.teachers.generation import Generation
 
 SCHEMA = 1
@@ -46,7 +46,6 @@ PREFIX = 1
 ANY = "any"
 SYNC_EVERY = 64
 BUFFER = 256
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -289,7 +288,7 @@ class AnswerStore:
     def _append(self, answer: Answer) -> None:
         prefix = answer.key[: self._prefix]
         where = posixpath.join(self.address, prefix)
-        with _explained(where):
+        with explained(where):
             segment = self._segments.get(prefix)
             if segment is None:
                 segment = self._segments[prefix] = _Segment(Path(self._folder.path(prefix)))
@@ -301,12 +300,24 @@ class AnswerStore:
                     del self._segments[prefix]
                 raise
 
+    def check_writable(self) -> None:
+        """Makes the store, if there is none yet. Raises UsageError where it cannot be written."""
+        try:
+            with self._writing:
+                self._create()
+            if self._folder.local and not os.access(self._folder.root, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except (OSError, StorageError) as error:
+            raise UsageError(
+                f"Answers cannot be kept in {self.address}: {error}. Choose another place with --answers."
+            ) from error
+
     def flush(self) -> None:
         """Object stores: puts the held answers as one object. Local: waits until all is on the device."""
         if self._folder.local:
             with self._writing:
                 for prefix, segment in self._segments.items():
-                    with _explained(posixpath.join(self.address, prefix)):
+                    with explained(posixpath.join(self.address, prefix)):
                         segment.sync()
             return
         with self._flushing:
@@ -318,7 +329,7 @@ class AnswerStore:
             # Outside of the lock: others put and read on while the object travels.
             name = f"{ANY}/{secrets.token_hex(12)}.seg"
             try:
-                with _explained(posixpath.join(self.address, name)):
+                with explained(posixpath.join(self.address, name)):
                     self._folder.write_bytes(name, b"".join(_line(answer) for answer in self._sending))
             except BaseException:
                 with self._writing:
@@ -441,20 +452,3 @@ def _cut_torn_tail(path: str) -> None:
         if keep < size:
             file.truncate(keep)
             os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def _explained(address: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageError(
-                f"No space left to write {address} ({error.strerror}). Free some space there; the answers stored "
-                "before are kept, and the same command goes on from them."
-            ) from error
-        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-            raise StorageError(
-                f"May not write {address} ({error.strerror or error}). Choose another folder or change its rights."
-            ) from error
-        raise

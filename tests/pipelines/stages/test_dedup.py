@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import pickle
 import random
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -331,3 +332,17 @@ def test_a_parameter_that_means_nothing_is_refused_by_name(parameters: dict[str,
     (name,) = parameters
     with pytest.raises(UsageError, match=name):
         NearDuplicates(**parameters)
+
+
+@pytest.mark.parametrize(("threshold", "permutations"), [(1.0, 128), (0.97, 16)])
+def test_a_search_that_needs_more_permutations_is_refused_before_a_run(threshold: float, permutations: int) -> None:
+    told = rf"Step near: .*threshold {threshold} cannot be searched with {permutations} permutations.*Lower threshold"
+    with pytest.raises(UsageError, match=told):
+        NearDuplicates(threshold=threshold, permutations=permutations, name="near")
+
+
+@pytest.mark.parametrize(("threshold", "permutations"), [(0.97, 128), (0.5, 16), (0.05, 2)])
+def test_what_is_not_refused_can_be_run(threshold: float, permutations: int, tmp_path: Path) -> None:
+    near = NearDuplicates(threshold=threshold, permutations=permutations, name="near")
+    assert pickle.loads(pickle.dumps(near)).bands == near.bands
+    assert len(deduplicate([korean("a", text(1)), korean("b", text(1))], tmp_path, near).kept) == 1

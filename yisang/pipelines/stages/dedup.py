@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -51,6 +52,22 @@ class NearDuplicates(Stage):
         for name, (good, rule) in rules.items():
             if not good:
                 raise UsageError(f"Step {self.name}: {name} is {getattr(self, name)}; it must be {rule}.")
+        _ = self.bands
+
+    @cached_property
+    def bands(self) -> tuple[int, int]:
+        """How many bands of how many values the search for candidates compares. Raises UsageError where it needs two."""
+        from datasketch import MinHashLSH
+
+        try:
+            lsh = MinHashLSH(threshold=self.threshold, num_perm=self.permutations, weights=CANDIDATE_WEIGHTS)
+        except ValueError as error:
+            raise UsageError(
+                f"Step {self.name}: near copies at threshold {self.threshold} cannot be searched with {self.permutations} "
+                "permutations, which leave a single band. Lower threshold or raise permutations; prompts that are equal "
+                "are removed by Group(exact_key, keep_first)."
+            ) from error
+        return lsh.b, lsh.r
 
     def phases(self) -> list[Phase]:
         return [
@@ -132,7 +149,7 @@ class Clusters(_NearPhase):
         table = table.sort_by([("order", "ascending"), ("id", "ascending")])
         ids = table.column("id").to_pylist()
         _refuse_repeated(ids, near.name)
-        lsh = MinHashLSH(threshold=near.threshold, num_perm=near.permutations, weights=CANDIDATE_WEIGHTS)
+        lsh = MinHashLSH(num_perm=near.permutations, params=near.bands)
         parent = list(range(len(ids)))
 
         def find(node: int) -> int:

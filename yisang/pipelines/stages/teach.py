@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from yisang.errors import UsageError
+from yisang.errors import UsageError, YisangError
 from yisang.pipelines.boundary import ShardWriter
 from yisang.pipelines.identity import identity
 from yisang.pipelines.phases import Inputs, Phase, Setting, Work, counted, even_slices
 from yisang.pipelines.steps import Stage
 from yisang.records import Dead, Prompt
 from yisang.teachers.answers import AnswerStore
-from yisang.teachers.engines import open_engine
+from yisang.teachers.engines import Engine, open_engine
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import MixedPrompt
 from yisang.teachers.rollouts import teach
@@ -64,6 +64,16 @@ class TeachPhase(Phase):
     def parameters(self) -> Any:
         return identity(self.stage, self.stage.name if self.stage else "")
 
+    def check(self, setting: Setting) -> None:
+        """Opens the engine, and the answer store for writing."""
+        self._engine(setting)
+        AnswerStore(setting.answer_store).check_writable()
+
+    def _engine(self, setting: Setting) -> Engine:
+        assert self.stage is not None
+        given = setting.teacher or TeacherSetting()
+        return open_engine(given.applied(self.stage.teacher), **given.options)
+
     def plan(self, inputs: Inputs) -> list[Work]:
         return even_slices(inputs.manifests[0])
 
@@ -71,7 +81,7 @@ class TeachPhase(Phase):
         stage = self.stage
         assert stage is not None
         given = setting.teacher or TeacherSetting()
-        engine = open_engine(given.applied(stage.teacher), **given.options)
+        engine = self._engine(setting)
 
         def prompts() -> Iterator[Prompt]:
             for record in counted(inputs.slices(work.slices), out):
@@ -99,4 +109,9 @@ class TeachPhase(Phase):
                     out.dead(stage.name, outcome.record, outcome)
                 else:
                     out.keep(outcome)
+        if outcomes != out.read * stage.samples:
+            raise YisangError(
+                f"Step {stage.name}: {out.read} prompts with {stage.samples} answers each gave {outcomes} outcomes. Please report "
+                "this; the same command does the shard again."
+            )
         out.born(stage.name, outcomes - out.read)

@@ -40,23 +40,32 @@ class Echo(EngineBase):
     """Deterministic: the same request gives the same answer everywhere.
 
     The share of the target language among the letters of its think part comes near `share`, if the question has words
-    of that language at all. A token is a piece of text between blanks; max_tokens cuts there.
+    of that language at all. Both stand in the revision, by which answers are known: "1;language=ja;share=0.2", where "1"
+    alone means ko and 0.12. A token is a piece of text between blanks; max_tokens cuts there.
     """
 
     concurrency = 8
 
-    def __init__(self, model: str = "echo", revision: str = "1", *, language: str = "ko", share: float = 0.12):
+    def __init__(self, model: str = "echo", revision: str = "1"):
         if model != "echo":
             raise UsageError(
                 f"The engine echo cannot stand in for {model}: its answers would be stored, and found again, as that model's. "
                 'Declare Teacher(engine="echo", model="echo", revision="1") in the recipe to try it without a model.'
             )
         super().__init__(model, revision)
-        self.language = load(language)
-        self.share = share
+        named = dict(part.partition("=")[::2] for part in revision.split(";")[1:])
+        try:
+            self.share = float(named.pop("share", "0.12"))
+        except ValueError as error:
+            raise UsageError(f"The revision {revision!r} of the engine echo cannot be read: {error}.") from error
+        self.language = load(named.pop("language", "ko"))
+        if named:
+            raise UsageError(
+                f"The revision {revision!r} of the engine echo names {', '.join(named)}; it may name language and share."
+            )
 
     def __repr__(self) -> str:
-        return f"Echo({self.model!r}, {self.revision!r}, language={self.language.code!r}, share={self.share!r})"
+        return f"Echo({self.model!r}, {self.revision!r})"
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
         body = self.body(messages, sampling, sample)

@@ -124,11 +124,11 @@ class OpenAI(EngineBase):
             body["top_k"] = top_k if top_k > 0 else -1
             body["min_p"] = min_p
             body["chat_template_kwargs"] = {"enable_thinking": thinking}
-        elif top_k > 0 or min_p > 0:
+        elif top_k > 0 or min_p > 0 or not thinking:
             raise UsageError(
-                f"{self.base_url} is used without extensions, so top_k={top_k} and min_p={min_p} cannot be asked for, "
-                "but answers would be stored under them. Set top_k=0 and min_p=0 in the recipe's Sampling, or "
-                "extensions=True."
+                f"{self.base_url} is used without extensions, so top_k={top_k}, min_p={min_p} and thinking={thinking} cannot be "
+                "asked for, but answers would be stored under them. Set top_k=0, min_p=0 and thinking=True in the recipe's "
+                "Sampling, or extensions=True."
             )
         return body
 
