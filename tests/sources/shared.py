@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from yisang.pipelines.books import Books
+from yisang.pipelines.curate import Corpus
+from yisang.pipelines.phases import Setting
+from yisang.pipelines.recipe import Loaded, Recipe
+from yisang.pipelines.run import run_recipe
+from yisang.pipelines.steps import Step
 from yisang.records import Dead, Drop, Record
 from yisang.sources.base import PassedOver, Source, SourceItem
 
@@ -45,3 +52,10 @@ def passed(items: Iterable[SourceItem]) -> dict[str, int]:
 def counted(source: Source) -> int | None:
     counts = [source.count(shard) for shard in source.shards()]
     return None if None in counts else sum(count for count in counts if count is not None)
+
+
+def run(source: Source, out: Path, *steps: Step, strict: bool = False) -> Books:
+    """The books of a whole run of a source and steps."""
+    recipe = Recipe("test", "1", source, steps, Corpus("Test", "ko"), max_dead=1.0)
+    loaded = Loaded(recipe, ModuleType("no_module"), Path("nowhere.py"), local=False)
+    return run_recipe(loaded, Setting(out=str(out)), strict=strict)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
+import os
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from shared import counted, deads, passed, read_all, records, shared
 
 from yisang.records import Page
@@ -75,6 +80,41 @@ def test_folder_pattern_and_archives_give_the_same_pages(tmp_path: Path) -> None
         assert pages(source) == URLS, path
         assert counted(source) == 3, path
     assert pages(HtmlFiles(f"{folder}/**/*.[hH][tT]*")) == URLS
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda data: zstandard.ZstdCompressor().compress(data),
+}
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_a_packed_file_is_the_page_that_it_holds(tmp_path: Path, suffix: str) -> None:
+    body = b"<p>\xea\xb0\x80" * 99
+    path = tmp_path / f"b.html.{suffix}"
+    path.write_bytes(PACKERS[suffix](body))
+    (tmp_path / "a.html").write_bytes(b"<p>1")
+    for source, others in ((HtmlFiles(str(tmp_path)), {"file:///a.html": b"<p>1"}), (HtmlFiles(str(path)), {})):
+        assert pages(source) == {**others, "file:///b.html": body}
+        assert counted(source) == 1 + len(others)
+        assert passed(read_all(source)) == {}
+    path.write_bytes(PACKERS[suffix](body)[:-5])
+    [dead] = deads(read_all(HtmlFiles(str(path))))
+    assert (dead.error, dead.where) == ("CutOff", str(path))
+    assert counted(HtmlFiles(str(path))) == 1
+
+
+def test_members_whose_names_are_not_utf_8_keep_their_bytes_and_can_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html_files, "MAX_MEMBER", 9)
+    names = {os.fsdecode("가.html".encode("euc-kr")): b"<p>1", os.fsdecode("나.html".encode("euc-kr")): bytes(10)}
+    (tmp_path / "s.tar").write_bytes(tar(names, "w"))
+    items = read_all(HtmlFiles(f"{tmp_path}/s.tar"))
+    assert [page.url for page in items if isinstance(page, Page)] == ["file:///%B0%A1.html"]
+    assert [dead.where for dead in deads(items)] == [rf"{tmp_path}/s.tar:\udcb3\udcaa.html"]
 
 
 def test_what_is_no_page_in_an_archive_is_counted(tmp_path: Path) -> None:

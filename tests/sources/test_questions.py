@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-from shared import read_all, shared
+from shared import read_all, run, shared
 
+from yisang.pipelines.report import trace_record
+from yisang.pipelines.steps import Each
 from yisang.records import Drop, Licence, Page, Prompt, content_id
-from yisang.sources import HtmlFiles, PageToPrompts, Warc, questions
+from yisang.sources import HtmlFiles, InputFile, PageToPrompts, Shard, SourceItem, Warc, questions
 
 STEP = PageToPrompts("ko")
 ANSWER = {"@type": "Answer", "text": "대답"}
@@ -37,18 +42,24 @@ def with_jsonld(data: Any, text: str | None = None) -> str:
     return f'<html><head><script type="application/ld+json">{script}</script></head><body><p>{PARAGRAPH}</body>'
 
 
-def texts(result: list[Prompt] | Drop) -> list[str]:
-    assert isinstance(result, list), result
-    return [prompt.text for prompt in result]
+Result = list[Prompt | Drop] | Drop
 
 
-def single(result: list[Prompt] | Drop) -> Prompt:
+def prompts(result: Result) -> list[Prompt]:
     assert isinstance(result, list), result
-    [prompt] = result
+    return [member for member in result if isinstance(member, Prompt)]
+
+
+def texts(result: Result) -> list[str]:
+    return [prompt.text for prompt in prompts(result)]
+
+
+def single(result: Result) -> Prompt:
+    [prompt] = prompts(result)
     return prompt
 
 
-def reason(result: list[Prompt] | Drop) -> str:
+def reason(result: Result) -> str:
     assert isinstance(result, Drop)
     return result.reason
 
@@ -77,9 +88,7 @@ def test_a_question_is_found_in_every_shape_of_json_ld(data: Any) -> None:
 
 def test_a_prompt_knows_where_it_comes_from() -> None:
     source = page(with_jsonld([question("하나"), question("둘")]))
-    result = STEP(source)
-    assert isinstance(result, list)
-    first, second = result
+    first, second = prompts(STEP(source))
     assert [first.id, second.id] == [f"{source.id}/0", f"{source.id}/1"]
     assert (first.url, first.source, first.parents) == (source.url, "qna.example.kr", (source.id,))
     assert (first.licence, first.category, first.language, first.attribution) == (
@@ -162,9 +171,83 @@ def test_drops_name_their_reason() -> None:
     assert reason(STEP(page(" \n", "text/plain"))) == "no_text"
 
 
-def test_a_minimum_of_text_can_be_asked_for() -> None:
-    assert reason(PageToPrompts("ko", min_text=7)(page("물음이다!?", "text/plain"))) == "no_text"
-    assert texts(PageToPrompts("ko", min_text=6)(page("물음이다!?", "text/plain"))) == ["물음이다!?"]
+def check_that_each_question_is_accounted_for(step: Callable[[Page], Any], out: Path) -> None:
+    """A page of four questions, two of them blank, in whole runs, also in the child process of `isolate`."""
+    source = page(with_jsonld([question("하나"), question(""), question("둘"), question(" ", text="<p> </p>")]))
+    for isolate in (False, True):
+        where = out / str(isolate)
+        books = run(Pages((source,)), where, Each(step, on=Page, name="questions", isolate=isolate))
+        made = books.steps[-1]
+        assert (made.taken, made.born, made.kept, made.dropped) == (1, 3, 2, {"blank_question": 2})
+        assert made.dropped_by_category == {"qa": 2}
+        dropped = [entry for entry in trace_record(str(where), source.id) if entry["what"] == "dropped"]
+        assert [(entry["id"], entry["evidence"]) for entry in dropped] == [
+            (f"{source.id}/1", {"number": 1, "of": 4}),
+            (f"{source.id}/3", {"number": 3, "of": 4}),
+        ]
+        assert "body" not in dropped[0]["record"]  # a page of many blanks is not stored as often
+
+
+def test_a_blank_question_is_a_drop_beside_the_prompts_of_its_page(tmp_path: Path) -> None:
+    check_that_each_question_is_accounted_for(STEP, tmp_path)
+
+
+def test_a_step_that_leaves_blank_questions_out_would_be_seen(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError):
+        check_that_each_question_is_accounted_for(without_drops, tmp_path)
+
+
+def without_drops(source: Page) -> list[Prompt]:
+    return prompts(STEP(source))
+
+
+def test_blank_questions_of_a_page_that_gives_its_main_text_are_told_too() -> None:
+    result = STEP(page(with_jsonld([question(""), question("")])))
+    assert isinstance(result, list)
+    assert single(result).id.endswith("/0")
+    assert [member.record.id[-2:] for member in result if isinstance(member, Drop) and member.record] == ["/1", "/2"]
+    empty = STEP(page('<script type="application/ld+json">{"@type": "Question"}</script>'))
+    assert empty == Drop("no_text", {"extractor": "trafilatura", "blank_questions": 1, "unread_nodes": 0})
+
+
+def test_questions_beyond_the_cap_of_nodes_leave_a_drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = [question(f"물음 {number}") for number in range(9)]
+    for nodes, kept in ((10, 9), (9, 8), (2, 1)):  # the list itself is a node
+        monkeypatch.setattr(questions, "MAX_NODES", nodes)
+        found = page(with_jsonld(data))
+        made = run(Pages((found,)), tmp_path / str(nodes), Each(STEP, on=Page, name="questions")).steps[-1]
+        assert (made.kept, made.dropped) == (kept, {"too_many_nodes": 1} if kept < 9 else {})
+    assert prompts(STEP(found)) == STEP(found)[:-1]  # type: ignore[index]
+    assert STEP(found)[-1] == Drop("too_many_nodes", {"max_nodes": 2, "unread_nodes": 8})  # type: ignore[index]
+
+
+def test_the_cap_of_nodes_is_for_the_page_and_not_for_each_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "MAX_NODES", 3)
+    script = with_jsonld(question())
+    result = STEP(page(script * 5))
+    assert len(prompts(result)) == 3
+    assert isinstance(result, list)
+    assert result[-1] == Drop("too_many_nodes", {"max_nodes": 3, "unread_nodes": 2})
+
+
+@dataclass(frozen=True)
+class Pages:
+    """A source of given pages."""
+
+    pages: tuple[Page, ...]
+    name: str = "pages"
+
+    def shards(self) -> list[Shard]:
+        return [Shard("memory")]
+
+    def read(self, shard: Shard) -> Iterator[SourceItem]:
+        yield from self.pages
+
+    def count(self, shard: Shard) -> int | None:
+        return len(self.pages)
+
+    def inputs(self) -> list[InputFile]:
+        return []
 
 
 def test_a_giant_is_dropped_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,21 +8,30 @@ import gzip
 import io
 import json
 import lzma
+import os
+import pickle
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import datasets
+import httpx
+import huggingface_hub
 import pyarrow as pa
 import pytest
 import zstandard
+from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 from shared import counted, deads, drops, passed, read_all, records, shared
 
 from yisang.errors import UsageError, YisangError
-from yisang.records import Licence, Prompt, content_id, nfc
+from yisang.records import Drop, Licence, Prompt, content_id, nfc
 from yisang.sources import Csv, HubDataset, JsonLines, Parquet, jsonlines
 from yisang.sources.base import Source, SourceItem
 
@@ -190,6 +199,34 @@ def test_empty_texts_are_dropped_with_a_reason(tmp_path: Path) -> None:
     assert texts(items) == ["one"]
 
 
+def check_that_drops_name_their_row(items: list[SourceItem]) -> None:
+    assert [Path(drop.evidence["where"]).name for drop in drops(items)] == ["x.jsonl:2", "x.jsonl:4"]
+    assert [drop.evidence["columns"] for drop in drops(items)] == [["q"], ["q"]]
+
+
+def test_a_drop_of_a_source_names_its_file_and_line(tmp_path: Path) -> None:
+    items = read_all(jsonl(tmp_path, b'{"q": "one"}\n{"q": ""}\n\n{"q": null}\n'))
+    check_that_drops_name_their_row(items)
+    with pytest.raises((AssertionError, KeyError)):
+        check_that_drops_name_their_row([Drop("empty_text", {"columns": ["q"]})] * 2)
+
+
+@pytest.mark.parametrize(("header", "names"), [(b"q,a,q\n", ()), (b"", ("q", "a", "q"))], ids=["header", "names"])
+def test_two_columns_of_one_name_are_refused_where_that_name_is_read(
+    tmp_path: Path, header: bytes, names: tuple[str, ...]
+) -> None:
+    rows = header + b"one,two,three\n"
+    with pytest.raises(UsageError, match=r"names 2 columns 'q', so it cannot be known which one source 'set' means"):
+        read_all(table(tmp_path, rows, names=names))
+    assert texts(read_all(table(tmp_path, rows, names=names, text="a"))) == ["two"]
+
+
+def test_a_header_in_another_encoding_is_told_in_words_that_can_be_stored(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no column '질문'") as told:
+        read_all(table(tmp_path, "질문,답\n왜,응\n".encode("euc-kr"), text="질문"))
+    assert str(told.value).encode()
+
+
 def test_half_characters_of_broken_json_become_replacement_signs(tmp_path: Path) -> None:
     assert texts(read_all(jsonl(tmp_path, b'{"q": "a\\ud800"}'))) == ["a\ufffd"]
 
@@ -353,6 +390,116 @@ def test_a_local_folder_is_streamed_like_a_set_of_the_hub(tmp_path: Path) -> Non
     assert len(source.inputs()) == 2
     with pytest.raises(UsageError, match="cannot be opened"):
         HubDataset(str(tmp_path), split="nosuch", **BASE).shards()
+
+
+class FakeHub:
+    """A set whose main branch is pushed to: what stands at each commit is a folder, read by `datasets` itself."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.commits = ["1" * 40, "2" * 40]
+        self.main = self.commits[0]
+        for number, commit in enumerate(self.commits):
+            (folder / commit).mkdir()
+            for part in range(2):
+                rows = [{"q": f"push {number}, {part}"}]
+                parquet.write_table(pa.Table.from_pylist(rows), folder / commit / f"train-{part}.parquet")
+        load = datasets.load_dataset
+
+        def load_dataset(repo: str, config: str | None, *, split: str, revision: str | None, streaming: bool) -> Any:
+            return load(
+                str(folder / (self.main if revision in (None, "main") else revision)), split=split, streaming=True
+            )
+
+        def dataset_info(api: Any, repo: str, revision: str | None = None) -> Any:
+            return SimpleNamespace(sha=self.main)
+
+        monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+        monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
+
+
+def check_that_a_push_is_no_part_of_a_run(source: HubDataset, hub: FakeHub) -> None:
+    """Between planning (inputs), cutting (shards) and reading (each in another process), somebody pushes."""
+    hub.main = hub.commits[0]
+    [known] = source.inputs()
+    sent = pickle.loads(pickle.dumps(source))
+    hub.main = hub.commits[1]
+    shards = sent.shards()
+    worker = pickle.loads(pickle.dumps(HubDataset(source.repo, revision=source.revision, **BASE)))
+    assert known.mtime == hub.commits[0]
+    assert texts([item for shard in shards for item in worker.read(shard)]) == ["push 0, 0", "push 0, 1"]
+
+
+@pytest.mark.parametrize("revision", [None, "main"])
+def test_a_push_during_a_run_changes_nothing_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None
+) -> None:
+    hub = FakeHub(tmp_path, monkeypatch)
+    source = HubDataset("team/set", revision=revision, **BASE)
+    check_that_a_push_is_no_part_of_a_run(source, hub)
+    assert source.inputs()[0].mtime == hub.commits[1]  # the next plan sees it
+    assert texts(read_all(source)) == ["push 1, 0", "push 1, 1"]
+
+
+def test_a_source_that_reads_the_branch_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = FakeHub(tmp_path, monkeypatch)
+    load = HubDataset._load
+    monkeypatch.setattr(HubDataset, "_load", lambda source, commit: load(source, source.revision or ""))
+    with pytest.raises(AssertionError):
+        check_that_a_push_is_no_part_of_a_run(HubDataset("team/set", **BASE), hub)
+
+
+def test_a_stated_commit_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", None)
+    [known] = HubDataset("team/set", revision="a" * 40, **BASE).inputs()
+    assert (known.path, known.mtime) == ("hf://datasets/team/set", "a" * 40)
+
+
+def unknown(commit: str | None) -> Exception:
+    request = httpx.Request("GET", "http://127.0.0.1")
+    error = RepositoryNotFoundError if commit is None else RevisionNotFoundError
+    return error("404 Client Error.\nmore", response=httpx.Response(404, request=request))
+
+
+@pytest.mark.parametrize(
+    ("failure", "revision", "told"),
+    [
+        (httpx.ConnectError("[Errno 111] Connection refused"), None, "cannot be asked for the set 'team/set'"),
+        (OfflineModeIsEnabled("offline mode is enabled"), None, "offline mode is enabled. Run the recipe again when"),
+        (unknown(None), None, "has no set 'team/set' at revision main"),
+        (unknown("v9"), "v9", "at revision v9"),
+    ],
+    ids=["refused", "offline", "unknown set", "unknown revision"],
+)
+def test_a_hub_that_does_not_answer_or_know_the_set_is_told_in_a_paragraph(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, revision: str | None, told: str
+) -> None:
+    def dataset_info(*_: Any, **__: Any) -> Any:
+        raise failure
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
+    source = HubDataset("team/set", revision=revision, **BASE)
+    for ask in (source.inputs, source.shards):
+        with pytest.raises(YisangError, match=told) as error:
+            ask()
+        assert isinstance(error.value, UsageError) == ("has no set" in str(error.value))
+        assert "\n" not in str(error.value)
+
+
+def test_a_hub_that_refuses_connections_is_told_by_a_real_run() -> None:
+    code = (
+        "from yisang.sources import HubDataset; from yisang.errors import YisangError\n"
+        "source = HubDataset('team/set', text='q', language='ko', name='n')\n"
+        "try: source.inputs()\n"
+        "except YisangError as error: print(error)"
+    )
+    known = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=known)
+    assert "The Hub cannot be asked for the set 'team/set'" in answer.stdout, answer.stderr
+
+
+def test_a_name_that_no_set_can_have_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"has no set './no/such/folder'.*there is no such folder"):
+        HubDataset("./no/such/folder", **BASE).inputs()
 
 
 @pytest.mark.parametrize(

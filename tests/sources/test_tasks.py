@@ -55,7 +55,10 @@ def test_sums_and_mixes_are_sources_too() -> None:
     assert {graph["ops"] for graph in graphs} == {9, 10, 11, 12}
 
 
-@pytest.mark.parametrize("changes", [{"problems": -1}, {"preset": "wide"}, {"ops": (5, 2)}, {"language": "xx"}, {"preset": "addition", "ops": (0, 2)}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"problems": -1}, {"preset": "wide"}, {"ops": (5, 2)}, {"language": "xx"}, {"preset": "addition", "ops": (0, 2)}],
+)
 def test_what_there_is_not_is_refused_before_anything_runs(changes: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Tasks(**{"problems": 3, "seed": 1, **changes})

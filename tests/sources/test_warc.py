@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import random
 import zlib
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared import counted, deads, passed, read_all, records, shared
@@ -16,7 +18,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from yisang.records import Licence, Page, content_id
-from yisang.sources import Warc, http_body, streams, warc_framing
+from yisang.sources import Warc, base, http_body, streams, warc_framing
 from yisang.sources.base import CHUNK, Shard, SourceItem
 
 URL = "http://example.kr/물음"
@@ -134,6 +136,57 @@ def test_damage_in_the_middle_leaves_both_sides(tmp_path: Path, packed: bool) ->
     assert bodies(items) == [b"\0" * 50, b"\2" * 50]
     [dead] = deads(items)
     assert dead.where.endswith(f"x.warc:{starts[1]}")
+
+
+def framed(data: bytes, starts: list[int]) -> tuple[bytes, list[int]]:
+    """Each record as a zstd frame of its own, as https://iipc.github.io/warc-specifications/ proposes; their ends."""
+    packer = zstandard.ZstdCompressor()
+    frames = [packer.compress(data[start:end]) for start, end in itertools.pairwise(starts)]
+    return b"".join(frames), list(itertools.accumulate(map(len, frames)))
+
+
+def test_a_zstd_file_gives_the_pages_of_the_plain_one_at_their_places_in_it(tmp_path: Path) -> None:
+    data, starts = written([(URL + str(number), PAGE * number, HEADERS) for number in range(3)], packed=False)
+    plain = items_of(data, tmp_path)
+    arc = b"http://x/2 1.2.3.4 20140216050221 text/html 25\nHTTP/1.1 200 OK\r\n\r\nbody23\n"
+    for packed in (framed(data, starts)[0], zstandard.ZstdCompressor().compress(data)):
+        assert bodies(items_of(packed, tmp_path, "y.warc.zst")) == bodies(plain)
+        places = [page.warc for page in read_all(Warc(f"{tmp_path}/y.warc.zst")) if isinstance(page, Page)]
+        assert places == [f"y.warc.zst:{start}" for start in starts[:3]]
+        assert counted(Warc(f"{tmp_path}/y.warc.zst")) == 3
+    items_of(zstandard.ZstdCompressor().compress(arc), tmp_path, "z.ARC.ZST")
+    source = Warc(str(tmp_path))
+    assert [Path(shard.path).name for shard in source.shards()] == ["x.warc", "y.warc.zst", "z.ARC.ZST"]
+    assert len(records(read_all(source))) == counted(source) == 7
+
+
+def test_a_zstd_file_cut_at_any_byte_loses_only_the_record_that_was_cut(tmp_path: Path) -> None:
+    data, starts = written([(URL + str(number), PAGE * number, HEADERS) for number in range(3)], packed=False)
+    packed, ends = framed(data, starts)
+    for cut in range(len(packed) + 1):
+        items = items_of(packed[:cut], tmp_path, "x.warc.zst")
+        whole = sum(end <= cut for end in ends)
+        assert bodies(items) == [PAGE * number for number in range(whole)], cut
+        assert len(deads(items)) == (0 if cut in ends else 1), cut
+        assert counted(Warc(f"{tmp_path}/x.warc.zst")) == (whole if cut in ends else None)
+
+
+def test_damage_in_a_zstd_file_keeps_what_precedes_it_and_is_told(tmp_path: Path) -> None:
+    data, starts = written([(URL + str(number), PAGE * number, HEADERS) for number in range(3)], packed=False)
+    packed, ends = framed(data, starts)
+    items = items_of(packed[: ends[0]] + b"rubbish" + packed[ends[0] :], tmp_path, "x.warc.zst")
+    assert bodies(items) == [b""]
+    assert ["the rest of the file cannot be unpacked" in dead.message for dead in deads(items)] == [True]
+    assert deads(items_of(b"no zstd", tmp_path, "x.warc.zst"))
+
+
+def test_a_zstd_bomb_is_met_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "ZSTD_PIECE", 16)
+    (tmp_path / "x.zst").write_bytes(zstandard.ZstdCompressor().compress(bytes(64 << 20)))
+    file, most = base.Zstd(f"{tmp_path}/x.zst"), 0
+    while file.read(CHUNK):
+        most = max(most, len(file._ready))
+    assert most < 1 << 20
 
 
 def test_a_record_that_lies_about_its_length_swallows_no_other(tmp_path: Path) -> None:

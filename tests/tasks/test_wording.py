@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from yisang.errors import UsageError
 from yisang.languages import load
-from yisang.languages.agreement import hangul
 from yisang.languages.shares import script_share
 from yisang.tasks.contexts import context, contexts
 from yisang.tasks.draw import Draw
@@ -115,7 +114,9 @@ def _read(text: str, language: str, name: str) -> Graph | None:
     ],
 )  # fmt: skip
 def test_particles_agree_with_the_final_consonant(word_: str, pair: str, agreed: str) -> None:
-    assert hangul(word_, pair) == agreed
+    agree = grammar("ko").agree
+    assert agree is not None
+    assert agree(word_, pair) == agreed
 
 
 def test_every_korean_name_has_its_particle() -> None:

@@ -13,7 +13,16 @@ LONGEST = 2000
 limit keeps the time bounded, and it lies below the 4,300 digits that Python reads as a number.
 """
 
-_DELIMITERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"'), ("'", "'"))
+_DELIMITERS = (
+    ("$$", "$$"),
+    ("$", "$"),
+    ("\\(", "\\)"),
+    ("\\[", "\\]"),
+    ("**", "**"),
+    ("`", "`"),
+    ('"', '"'),
+    ("'", "'"),
+)
 _NOTHING = re.compile(r"\\(?:left|right|[bB]ig{1,2}[lr]?|displaystyle|textstyle|limits)(?![A-Za-z])|\\!")
 _SPACE = re.compile(r"\\(?:[,;: ]|q?quad(?![A-Za-z])|thinspace(?![A-Za-z]))|(?<=\d)~(?=[^\d\s])")
 _STYLE = re.compile(
@@ -29,16 +38,17 @@ _SIGNS = {
 }  # fmt: skip
 _SIGN = re.compile("|".join(re.escape(sign) + ("(?![A-Za-z])" if sign[-1].isalpha() else "") for sign in _SIGNS))
 _ONE = str.maketrans(
-    {minus: "-" for minus in "−‐‑‒–—﹣－➖"}
-    | {wave: "~" for wave in "〜～∼˜"}
-    | {comma: "," for comma in "、،"}
-    | {quote: '"' for quote in "“”„「」『』"}
-    | {quote: "'" for quote in "‘’"}
+    dict.fromkeys("−‐‑‒–—﹣－➖", "-")
+    | dict.fromkeys("〜～∼˜", "~")
+    | dict.fromkeys("、،", ",")
+    | dict.fromkeys("“”„「」『』", '"')
+    | dict.fromkeys("‘’", "'")
     | {"⁄": "/", "∕": "/", "÷": "/", "·": "×", "⋅": "×", "∙": "×", "*": "×", "º": "°", "˚": "°", "。": "."}
-    | {blank: None for blank in "\u200b\u200c\u200d\u2060\ufeff\u00ad"}
+    | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\xad")
 )
 _SUPER = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺"
 _SUPER_RUN = re.compile(f"[{_SUPER}]+")
+_ENCLOSED = re.compile("[\u2460-\u24ff\u3200-\u321e\u3220-\u3247\u3260-\u327e\u3280-\u32b0\U0001f110-\U0001f189]")
 _VULGAR = re.compile("[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒]")
 
 
@@ -55,6 +65,7 @@ def plain(text: str) -> str:
             break
     text = _POWER.sub(r"^(\1)", text)
     text = _SUPER_RUN.sub(lambda match: f"^({unicodedata.normalize('NFKC', match[0]).translate(_ONE)})", text)
+    text = _ENCLOSED.sub(_in_brackets, text)
     text = _VULGAR.sub(lambda match: " " + unicodedata.normalize("NFKC", match[0]), text)
     text = unicodedata.normalize("NFKC", text.translate(_ONE)).translate(_ONE)
     text = "".join(str(unicodedata.decimal(sign)) if sign.isdecimal() else sign for sign in text)
@@ -67,7 +78,9 @@ def bare(text: str) -> str:
         before = text
         text = text.strip()
         if not text.endswith("..."):
-            text = text.rstrip(".。．!,;")
+            text = text.rstrip(".。．,;")
+        if text.endswith(("!", "！")) and not text[-2:-1].isascii():  # 3! is a number, and a word with ! is a sentence
+            text = text[:-1]
         for start, end in _DELIMITERS:
             inner = text[len(start) : -len(end)]
             if len(text) > len(start) + len(end) and text.startswith(start) and text.endswith(end) and end not in inner:
@@ -86,6 +99,12 @@ def enclosed(text: str, pairs: str = "()") -> bool:
         if not depth:
             return place == len(text) - 1
     return False
+
+
+def _in_brackets(match: re.Match[str]) -> str:
+    """①, ⑴ and Ⓐ as (1), (1) and (A): without brackets, ①③ would become 13."""
+    inner = unicodedata.normalize("NFKC", match[0]).strip("().")
+    return f"({inner})"
 
 
 def _fraction(match: re.Match[str]) -> str:

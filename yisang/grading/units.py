@@ -39,11 +39,11 @@ _TABLE = {
     "EUR": "EUR 1, € 1",
     "GBP": "GBP 1, £ 1",
     "percent": "% 1, %p 1",
-    "temperature": "°C 1",
-    "": "° 1",
+    "degrees": "° 1, °C 1",
 }
 """Definitions: the SI Brochure (9th edition) and, for inch to mile, the international yard of 1959. A calorie is not put
 into joules and a dollar not into won, since there are several of the one and a rate of the other.
+Degrees of an angle and of heat are both written as ° and never stand beside each other.
 """
 
 UNITS = {

@@ -56,9 +56,9 @@ class Language:
     blocks: Mapping[str, Ranges] = field(hash=False)
     default_blocks: tuple[str, ...]
     prompts: Mapping[str, TeacherPrompt] = field(hash=False)
-    tasks: Mapping[str, Any] = field(hash=False)
-    grading: Mapping[str, Any] = field(hash=False)
     digest: str
+    tasks: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    grading: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def prompt(self, name: str) -> TeacherPrompt:
         """The teacher prompt of this name; UsageError where the language's file has none."""
@@ -130,9 +130,9 @@ def _language(code: str, table: dict[str, Any], digest: str) -> Language:
         blocks,
         tuple(default),
         prompts,
-        tasks=_table(table, "tasks", {}),
-        grading=_table(table, "grading", {}),
-        digest=digest,
+        digest,
+        _table(table, "tasks", {}),
+        _table(table, "grading", {}),
     )
 
 

@@ -1,35 +1,54 @@
-"""Endings that agree with the word before them, by the rule that a language's file names.
+"""Endings that agree with the last sound of the word before them; which sounds those are is data.
 
-hangul    Korean particles, written with/without a final consonant: 은/는, 이/가, 을/를, 과/와, 으로/로. Digits and Latin
-          letters agree by how they are read (3을, 4를; L은, A는). 으로/로 takes the second form behind a final ㄹ too.
+    [tasks.agreement]
+    closed = ["11A8-11C2"]     code points that end a word with a consonant, after canonical decomposition (NFD)
+    closed_signs = "013678"    digits and letters that are read so
+    light = ["11AF"]           those of `closed` behind which some endings stay as after a vowel
+    light_signs = "178"
+    light_endings = ["euro/ro"]   # as they are written
+
+An ending is written as the form after a consonant, a slash, and the form after a vowel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-_RIEUL = 8
-"""The place of ㄹ among the final consonants of a Hangul syllable (Unicode 3.12, conjoining jamo behaviour)."""
-# Sino-Korean readings: 영 일 이 삼 사 오 육 칠 팔 구; a number that ends in zeros ends in 십, 백, 천 or 만.
-_DIGITS = {"0": "ㅇ", "1": "ㄹ", "3": "ㅁ", "6": "ㄱ", "7": "ㄹ", "8": "ㄹ"}
-_LETTERS = {"l": "ㄹ", "m": "ㅁ", "n": "ㄴ", "r": "ㄹ"}
-
-
-def _final(word: str) -> str:
-    """The final consonant as a letter, "" for none; "?" stands for one that needs no name."""
-    last = word.rstrip(")]}\"'”’ ")[-1:]
-    if "가" <= last <= "힣":
-        final = (ord(last) - ord("가")) % 28
-        return "" if not final else "ㄹ" if final == _RIEUL else "?"
-    return _DIGITS.get(last) or _LETTERS.get(last.lower(), "")
+_KEYS = ("closed", "closed_signs", "light", "light_signs", "light_endings")
 
 
-def hangul(word: str, pair: str) -> str:
-    """The form of `pair` ("은/는") that agrees with `word`."""
-    closed, _, open_ = pair.partition("/")
-    final = _final(word)
-    return closed if final and not (final == "ㄹ" and closed == "으로") else open_
+@dataclass(frozen=True)
+class Agreement:
+    """The rule of a language."""
+
+    closed: frozenset[str]
+    light: frozenset[str]
+    light_endings: frozenset[str]
+
+    def __call__(self, word: str, pair: str) -> str:
+        """The form of `pair` that agrees with `word`; brackets and quotation marks behind it do not count."""
+        after_consonant, _, after_vowel = pair.partition("/")
+        last = unicodedata.normalize("NFD", word.rstrip(")]}\"'”’ ").lower())[-1:]
+        if last not in self.closed or (last in self.light and pair in self.light_endings):
+            return after_vowel
+        return after_consonant
 
 
-RULES: dict[str, Callable[[str, str], str]] = {"hangul": hangul}
-"""Name of the rule → function of (word, forms)."""
+def agreement(table: Mapping[str, Any]) -> Agreement:
+    """The rule of a [tasks.agreement] table. Raises ValueError for what is none."""
+    if set(table) != set(_KEYS):
+        raise ValueError(f"[tasks.agreement] must hold {', '.join(_KEYS)}")
+    closed = _characters(table["closed"]) | set(table["closed_signs"])
+    light = _characters(table["light"]) | set(table["light_signs"])
+    return Agreement(frozenset(closed), frozenset(light), frozenset(table["light_endings"]))
+
+
+def _characters(ranges: list[str]) -> set[str]:
+    found: set[str] = set()
+    for item in ranges:
+        first, _, last = item.partition("-")
+        found |= {chr(point) for point in range(int(first, 16), int(last or first, 16) + 1)}
+    return found

@@ -12,6 +12,7 @@ from typing import Any
 from yisang.errors import UsageError
 from yisang.sources.base import (
     MIB,
+    Found,
     InputFile,
     PassedOver,
     Paths,
@@ -21,6 +22,7 @@ from yisang.sources.base import (
     expand,
     input_files,
     open_bytes,
+    told_others,
 )
 from yisang.sources.rows import MAX_LINE, BadRow, Rows, Tally, codec_of, damaged
 
@@ -37,7 +39,7 @@ class Csv(Rows):
     quote: str = '"'
     encoding: str = "utf-8"
 
-    def files(self) -> list[str]:
+    def found(self) -> Found:
         wanted = re.compile(r"\.(?:csv|tsv|tab|txt)(?:\.(?:gz|zst|xz|bz2))?$", re.I)
         return expand(self.paths, lambda name: bool(wanted.search(name)), "CSV file")
 
@@ -45,16 +47,18 @@ class Csv(Rows):
         codec_of(self.encoding)
         if len(self.delimiter) != 1 or len(self.quote) > 1:
             raise UsageError(f"The delimiter of source '{self.name}' must be one sign, and its quote one or none.")
-        return [Shard(path) for path in self.files()]
+        self._refuse_repeated(list(self.names), f"`names` of source '{self.name}'")
+        return self.found().shards()
 
     def inputs(self) -> list[InputFile]:
-        return input_files(self.files())
+        return input_files(self.found().files)
 
     def read(self, shard: Shard) -> Iterator[SourceItem]:
         blank = Tally()
         yield from self.items(self._rows(shard, blank), shard.path)
         if blank.count:
             yield PassedOver("blank line", blank.count)
+        yield from told_others(shard)
 
     def count(self, shard: Shard) -> int | None:
         """The rows that Arrow's reader finds; None where it gives up or cannot know the encoding."""
@@ -106,6 +110,15 @@ class Csv(Rows):
 
     def _check_header(self, columns: list[str], where: str) -> None:
         self.require(columns, not set(self.columns()) <= set(columns), where)
+        self._refuse_repeated(columns, where)
+
+    def _refuse_repeated(self, columns: list[str], where: str) -> None:
+        for column in self.columns():
+            if columns.count(column) > 1:
+                raise UsageError(
+                    f"{where} names {columns.count(column)} columns '{column}', so it cannot be known which one source "
+                    f"'{self.name}' means. Give each column that is read a name of its own."
+                )
 
     def _cells(self, shard: Shard) -> Iterator[tuple[int, list[str] | Exception]]:
         """(first line, cells) of each row; bytes that the encoding does not allow stay in them as lone

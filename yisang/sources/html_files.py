@@ -1,5 +1,5 @@
-"""Pages out of saved HTML files: a folder, a pattern, or a tar or zip archive, which is never unpacked to
-disk.
+"""Pages out of saved HTML files, plain or packed one by one: a folder, a pattern, or a tar or zip archive, which is
+never unpacked to disk.
 
 There is no HTTP header, so the encoding is what the page itself declares. Names follow Apache's content
 negotiation too: `dso.html.ko.euc-kr` is HTML.
@@ -23,11 +23,13 @@ from yisang.records import UNKNOWN_LICENCE, Dead, Licence, Page, content_id
 from yisang.sources.base import (
     CHUNK,
     MIB,
+    Found,
     InputFile,
     PassedOver,
     Paths,
     Shard,
     SourceItem,
+    TooLarge,
     as_tuple,
     basename,
     damage_types,
@@ -37,11 +39,13 @@ from yisang.sources.base import (
     input_files,
     open_bytes,
     raise_unless_damage,
+    told_others,
 )
 
 MAX_MEMBER = 32 * MIB
 
 _HTML_NAME = re.compile(r"\.(?:x?html?)(?:\.(?!(?:gz|zst|xz|bz2|br|zip|part|tmp)$)[\w-]+)*$", re.I)
+_PACKED = re.compile(r"\.(?:gz|zst|xz|bz2)$", re.I)
 _TAR_NAME = re.compile(r"\.(?:tar(?:\.(?:gz|bz2|xz|zst))?|tgz|tbz2|txz)$", re.I)
 _COMPRESSION = {
     "gz": "gzip",
@@ -55,11 +59,7 @@ _COMPRESSION = {
 
 
 class CutOff(Exception):
-    """An archive that ends before its end."""
-
-
-class TooLarge(Exception):
-    """A file over the cap."""
+    """An archive or packed file that is damaged, or ends before its end."""
 
 
 def is_html_name(name: str) -> bool:
@@ -72,7 +72,9 @@ def _is_archive(name: str) -> bool:
 
 @dataclass(frozen=True)
 class HtmlFiles:
-    """Saved HTML pages. The url of a page is `base_url` + its name below the folder, pattern or archive."""
+    """Saved HTML pages. The url of a page is `base_url` + its name below the folder, pattern or archive, without the
+    suffix of its packing.
+    """
 
     path: Paths
     base_url: str = "file:///"
@@ -80,14 +82,18 @@ class HtmlFiles:
     category: str = ""
     name: str = "html"
 
-    def files(self) -> list[str]:
-        return expand(self.path, lambda name: is_html_name(name) or _is_archive(name), "HTML file or archive of them")
+    def found(self) -> Found:
+        return expand(
+            self.path,
+            lambda name: is_html_name(_PACKED.sub("", name)) or _is_archive(name),
+            "HTML file or archive of them",
+        )
 
     def shards(self) -> list[Shard]:
-        return [Shard(path) for path in self.files()]
+        return self.found().shards()
 
     def inputs(self) -> list[InputFile]:
-        return input_files(self.files())
+        return input_files(self.found().files)
 
     def read(self, shard: Shard) -> Iterator[SourceItem]:
         if shard.path.lower().endswith(".zip"):
@@ -96,6 +102,7 @@ class HtmlFiles:
             yield from self._read_tar(shard.path)
         else:
             yield self._read_file(shard.path)
+        yield from told_others(shard)
 
     def count(self, shard: Shard) -> int | None:
         """One for a file; the HTML names in the contents of an archive; None for a broken archive."""
@@ -114,7 +121,9 @@ class HtmlFiles:
     def _page(self, name: str, body: bytes, where: str) -> Page | Dead:
         if len(body) > MAX_MEMBER:
             return dead(TooLarge(f"the file has more than {MAX_MEMBER} bytes"), where)
-        url = self.base_url + quote(name.lstrip("/").removeprefix("./"), safe="/!~*'();:@&=+$,-_.", errors="replace")
+        url = self.base_url + quote(
+            name.lstrip("/").removeprefix("./"), safe="/!~*'();:@&=+$,-_.", errors="surrogateescape"
+        )
         return Page(
             id=content_id(url, body),
             url=url,
@@ -125,8 +134,13 @@ class HtmlFiles:
         )
 
     def _read_file(self, path: str) -> Page | Dead:
-        with open_bytes(path) as file:
-            return self._page(self._relative(path), file.read(MAX_MEMBER + 1), path)
+        try:
+            with open_bytes(path, "infer") as file:
+                body = file.read(MAX_MEMBER + 1)
+        except damage_types() as error:
+            raise_unless_damage(error)
+            return dead(CutOff(f"the file cannot be unpacked: {error}"), path)
+        return self._page(_PACKED.sub("", self._relative(path)), body, path)
 
     def _relative(self, path: str) -> str:
         """The name of a file below the entry of `path` that it was found by."""

@@ -6,7 +6,7 @@ import re
 import zlib
 from importlib import import_module
 
-from yisang.sources.base import MIB
+from yisang.sources.base import MIB, TooLarge
 from yisang.sources.streams import GZIP_MAGIC
 
 MAX_BODY = 32 * MIB
@@ -20,10 +20,6 @@ _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d+)?[ \t]+(\d{3})(?!\d)")
 
 class BrokenRecord(Exception):
     """A record that is not what the format asks for."""
-
-
-class TooLarge(Exception):
-    """A body over the cap, as stored or unpacked."""
 
 
 class NoDecoder(Exception):

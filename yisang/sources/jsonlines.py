@@ -12,6 +12,7 @@ from typing import IO, Any
 from yisang.errors import UsageError
 from yisang.sources.base import (
     MIB,
+    Found,
     InputFile,
     PassedOver,
     Paths,
@@ -22,6 +23,7 @@ from yisang.sources.base import (
     file_size,
     input_files,
     open_bytes,
+    told_others,
 )
 from yisang.sources.rows import MAX_LINE, BadRow, Rows, Tally, codec_of, damaged
 
@@ -38,22 +40,23 @@ class JsonLines(Rows):
     paths: Paths
     encoding: str = "utf-8"
 
-    def files(self) -> list[str]:
+    def found(self) -> Found:
         wanted = re.compile(r"\.(?:jsonl|ndjson|json)(?:\.(?:gz|zst|xz|bz2))?$", re.I)
         return expand(self.paths, lambda name: bool(wanted.search(name)), "JSON Lines file")
 
     def shards(self) -> list[Shard]:
         self._check_encoding()
-        return [shard for path in self.files() for shard in _ranges(path)]
+        return self.found().shards(_ranges)
 
     def inputs(self) -> list[InputFile]:
-        return input_files(self.files())
+        return input_files(self.found().files)
 
     def read(self, shard: Shard) -> Iterator[SourceItem]:
         blank = Tally()
         yield from self.items(self._rows(shard, blank), shard.path)
         if blank.count:
             yield PassedOver("blank line", blank.count)
+        yield from told_others(shard)
 
     def count(self, shard: Shard) -> int | None:
         """Lines that are not blank, by chunks; None for a packed file that is damaged."""

@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from yisang.errors import YisangError
 from yisang.sources.base import (
+    Found,
     InputFile,
     Paths,
     Shard,
@@ -16,6 +17,7 @@ from yisang.sources.base import (
     input_files,
     open_bytes,
     raise_unless_damage,
+    told_others,
 )
 from yisang.sources.rows import BadRow, Rows
 
@@ -26,17 +28,18 @@ class Parquet(Rows):
 
     paths: Paths
 
-    def files(self) -> list[str]:
+    def found(self) -> Found:
         return expand(self.paths, lambda name: name.lower().endswith((".parquet", ".pq")), "Parquet file")
 
     def shards(self) -> list[Shard]:
-        return [Shard(path) for path in self.files()]
+        return self.found().shards()
 
     def inputs(self) -> list[InputFile]:
-        return input_files(self.files())
+        return input_files(self.found().files)
 
     def read(self, shard: Shard) -> Iterator[SourceItem]:
         yield from self.items(self._rows(shard.path), shard.path)
+        yield from told_others(shard)
 
     def count(self, shard: Shard) -> int | None:
         """The number in the footer."""

@@ -1,7 +1,8 @@
 """From a page to its questions.
 
 A page that says it asks something, by JSON-LD of schema.org (https://schema.org/QAPage, /FAQPage, /Question),
-gives one prompt for each question. Any other page gives its main text (trafilatura) under its title.
+gives one prompt for each question. Any other page gives its main text (trafilatura) under its title. A question
+without words is a Drop beside the prompts, with the id that its prompt would have.
 """
 
 from __future__ import annotations
@@ -57,9 +58,8 @@ class PageToPrompts:
     """Page → its prompts, or a Drop. A page that cannot be decoded raises UnicodeError."""
 
     language: str
-    min_text: int = 1
 
-    def __call__(self, page: Page) -> list[Prompt] | Drop:
+    def __call__(self, page: Page) -> list[Prompt | Drop] | Drop:
         if page.status != 200:
             return Drop("http_status", {"status": page.status})
         content_type = page.headers.get("content-type", "")
@@ -70,12 +70,12 @@ class PageToPrompts:
             return Drop("not_html", {"content_type": content_type})
         return self._html(page, decode(page.body, content_type))
 
-    def _plain(self, page: Page, decoded: Decoded) -> list[Prompt] | Drop:
+    def _plain(self, page: Page, decoded: Decoded) -> list[Prompt | Drop] | Drop:
         if len(decoded.text) > MAX_CHARACTERS:
             return Drop("too_large", {"characters": len(decoded.text)})
         return self._prompts(page, decoded, [(decoded.text.replace("\0", ""), "")], "plain")
 
-    def _html(self, page: Page, decoded: Decoded) -> list[Prompt] | Drop:
+    def _html(self, page: Page, decoded: Decoded) -> list[Prompt | Drop] | Drop:
         if len(decoded.text) > MAX_CHARACTERS:
             return Drop("too_large", {"characters": len(decoded.text)})
         # NUL is ignored by browsers and refused by lxml; so is the encoding of a prolog that no longer holds
@@ -83,19 +83,20 @@ class PageToPrompts:
         prolog = _XML_PROLOG.match(source)
         source = source[prolog.end() :] if prolog else source
         named = asks_for_attribution(page.licence)
-        asked = [(question_text(item), author(item) if named else "") for item in questions(source)]
+        items, unread = questions(source)
+        asked = [(question_text(item), author(item) if named else "") for item in items]
         if any(text for text, _ in asked):
-            return self._prompts(page, decoded, asked, "jsonld")
-        return self._prompts(page, decoded, [(main_text(source), "")], "trafilatura")
+            return self._prompts(page, decoded, asked, "jsonld", unread)
+        return self._prompts(page, decoded, [(main_text(source), ""), *asked], "trafilatura", unread)
 
     def _prompts(
-        self, page: Page, decoded: Decoded, found: list[tuple[str, str]], extractor: str
-    ) -> list[Prompt] | Drop:
+        self, page: Page, decoded: Decoded, found: list[tuple[str, str]], extractor: str, unread: int = 0
+    ) -> list[Prompt | Drop] | Drop:
+        """`found` holds (text, author). `unread` is how many JSON-LD nodes were left over."""
         texts = [(nfc(text), nfc(name)) for text, name in found]
-        texts = [item for item in texts if len(item[0].strip()) >= max(1, self.min_text)]
-        if not texts:
-            return Drop("no_text", {"extractor": extractor})
-        return [
+        if not any(text.strip() for text, _ in texts):
+            return Drop("no_text", {"extractor": extractor, "blank_questions": len(texts) - 1, "unread_nodes": unread})
+        prompts = [
             Prompt(
                 id=child_id(page.id, number),
                 text=text,
@@ -110,6 +111,15 @@ class PageToPrompts:
             )
             for number, (text, name) in enumerate(texts)
         ]
+        members: list[Prompt | Drop] = [
+            prompt
+            if prompt.text.strip()
+            else Drop("blank_question", {"number": number, "of": len(prompts)}, record=prompt)
+            for number, prompt in enumerate(prompts)
+        ]
+        if unread:
+            members.append(Drop("too_many_nodes", {"max_nodes": MAX_NODES, "unread_nodes": unread}))
+        return members
 
 
 def _host(url: str) -> str:
@@ -157,10 +167,15 @@ def author(question: dict[str, Any]) -> str:
     return ", ".join(name for name in names if name)
 
 
-def questions(source: str) -> Iterator[dict[str, Any]]:
-    """The schema.org questions that a page is about: at the top, in a graph, or the main entity of a page."""
+def questions(source: str) -> tuple[list[dict[str, Any]], int]:
+    """The schema.org questions that a page is about: at the top, in a graph, or the main entity of a page.
+
+    Beside them, how many nodes were left when MAX_NODES had been looked at (those below them are not known).
+    """
+    found: list[dict[str, Any]] = []
+    seen = unread = 0
     for data in _jsonld(source):
-        stack, seen = [data], 0
+        stack = [data]
         while stack and seen < MAX_NODES:
             node = stack.pop()
             seen += 1
@@ -168,9 +183,11 @@ def questions(source: str) -> Iterator[dict[str, Any]]:
                 stack.extend(reversed(node))
             elif isinstance(node, dict):
                 if "Question" in _types(node):
-                    yield node
+                    found.append(node)
                 else:
                     stack.extend(node[key] for key in ("mainEntity", "@graph") if key in node)
+        unread += len(stack)
+    return found, unread
 
 
 def _types(node: dict[str, Any]) -> list[str]:

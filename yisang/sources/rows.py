@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from yisang.errors import UsageError
 from yisang.records import UNKNOWN_LICENCE, Dead, Drop, Kind, Licence, Prompt, content_id, nfc
-from yisang.sources.base import MIB, SourceItem, dead, raise_unless_damage
+from yisang.sources.base import MIB, SourceItem, dead, printable, raise_unless_damage
 
 MAX_LINE = 64 * MIB
 LOOK_AHEAD = 100
@@ -122,9 +124,12 @@ class Rows:
         try:
             if not isinstance(row, dict):
                 raise BadRow(f"the row is not an object but {type(row).__name__}")
-            return self.prompt(row)
+            found = self.prompt(row)
         except BadRow as error:
             return dead(error, where)
+        if isinstance(found, Drop):  # without a record, this alone tells which row it was
+            return msgspec.structs.replace(found, evidence={**found.evidence, "where": printable(where)})
+        return found
 
     def require(self, existing: Iterable[str], missing: bool, origin: str) -> None:
         if not missing:
@@ -141,7 +146,7 @@ def _names(columns: Columns) -> tuple[str, ...]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names) or "none"
+    return printable(", ".join(f"'{name}'" for name in names)) or "none"
 
 
 def _value(row: dict[str, Any], column: str) -> Any:

@@ -1,7 +1,8 @@
-"""A forward reader over a plain or gzip file that survives damage: the ground that `warc` stands on.
+"""A forward reader over a plain, gzip or zstd file that survives damage: the ground that `warc` stands on.
 
 The file is seen as one run of (unpacked) bytes of which a window is kept. Damage in a gzip member ends the
-run; `recover` takes it up again at the next member. Everything is linear in the size of the file: nothing
+run; `recover` takes it up again at the next member. A zstd file comes unpacked already (`base.Zstd`), and damage in it
+ends the file. Everything is linear in the size of the file: nothing
 that a file claims can make it be read twice but for the last `LOOK_BACK` bytes before each damage.
 """
 
@@ -12,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from typing import IO
 
-from yisang.sources.base import CHUNK
+from yisang.sources.base import CHUNK, zstd_damage
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
 LOOK_BACK = 1 << 18
@@ -23,7 +24,7 @@ MAX_OUT = 1 << 22
 
 
 class Damage(Exception):
-    """The gzip file cannot be unpacked here."""
+    """The packed file cannot be unpacked here."""
 
 
 class Window:
@@ -81,6 +82,9 @@ class Window:
         self.skip(len(self._buffer))
         self.damage = None
         self._unpack = None
+        if not self._file.seekable():  # unpacked on the way
+            self._ended = True
+            return
         start = max(self._member[1] + 1, self._raw - LOOK_BACK)
         self._file.seek(start)
         self._pending, self._raw, self._ended = b"", start, False
@@ -108,7 +112,13 @@ class Window:
         return self._is_start(head)
 
     def _feed(self) -> bool:
-        data = self._file.read(CHUNK)
+        try:
+            data = self._file.read(CHUNK)
+        except zstd_damage() as error:
+            self.damage = Damage(f"the rest of the file cannot be unpacked: {error}")
+            # What came before it is whole
+            self._member = (self._position + len(self._buffer), self._raw)
+            return False
         self._pending += data
         return bool(data)
 

@@ -1,4 +1,4 @@
-"""Pages out of WARC and ARC files, plain or gzip.
+"""Pages out of WARC and ARC files, plain, gzip or zstd.
 
 Formats: WARC 1.0 and 1.1 (ISO 28500, https://iipc.github.io/warc-specifications/), ARC 1 and 2
 (https://archive.org/web/researcher/ArcFileFormat.php). warcio is not used for reading, since it goes past
@@ -11,29 +11,36 @@ import base64
 import binascii
 import gzip
 import hashlib
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO, cast
 
 from yisang.records import UNKNOWN_LICENCE, Dead, Licence, Measure, Page, content_id
 from yisang.sources.base import (
+    Found,
     InputFile,
     PassedOver,
     Paths,
     Shard,
     SourceItem,
+    TooLarge,
+    Zstd,
     basename,
     dead,
     expand,
     input_files,
     open_bytes,
+    told_others,
+    zstd_damage,
 )
-from yisang.sources.http_body import BrokenRecord, NoDecoder, TooLarge, http_response, shorter_than_stated, undo_codings
+from yisang.sources.http_body import BrokenRecord, NoDecoder, http_response, shorter_than_stated, undo_codings
 from yisang.sources.streams import GZIP_MAGIC
 from yisang.sources.warc_framing import RawRecord, count_by_length, raw_records
 
-_SUFFIXES = (".warc", ".arc", ".warc.gz", ".arc.gz", ".wet", ".wet.gz", ".wat", ".wat.gz")
+_NAME = re.compile(r"\.(?:warc|arc|wet|wat)(?:\.(?:gz|zst))?$", re.I)
 
 
 class DigestMismatch(Exception):
@@ -45,7 +52,8 @@ class Warc:
     """The HTTP responses, resources and conversions (WET) of web archives, each as a Page.
 
     `body` is as the browser saw it (transfer and content codings undone); `headers` stay as received. A body
-    that its writer or server cut short is kept, with the reason in the measure `truncated`.
+    that its writer or server cut short is kept, with the reason in the measure `truncated`. The place of a record in a
+    `.zst` file is told in the unpacked stream; damage in such a file costs all that follows.
     """
 
     paths: Paths
@@ -53,18 +61,18 @@ class Warc:
     category: str = ""
     name: str = "warc"
 
-    def files(self) -> list[str]:
-        return expand(self.paths, lambda name: name.lower().endswith(_SUFFIXES), "WARC or ARC file")
+    def found(self) -> Found:
+        return expand(self.paths, lambda name: bool(_NAME.search(name)), "WARC or ARC file")
 
     def shards(self) -> list[Shard]:
-        return [Shard(path) for path in self.files()]
+        return self.found().shards()
 
     def inputs(self) -> list[InputFile]:
-        return input_files(self.files())
+        return input_files(self.found().files)
 
     def read(self, shard: Shard) -> Iterator[SourceItem]:
         passed: Counter[str] = Counter()
-        with open_bytes(shard.path) as file:
+        with _opened(shard.path) as file:
             for item in raw_records(file, shard.path):
                 if isinstance(item, Dead):
                     yield item
@@ -75,15 +83,19 @@ class Warc:
                 else:
                     yield self._page_or_dead(item, shard.path)
         yield from (PassedOver(what, count) for what, count in sorted(passed.items()))
+        yield from told_others(shard)
 
     def count(self, shard: Shard) -> int | None:
         """The page records by a plain walk from length to length; None where such a walk fails."""
-        with open_bytes(shard.path) as file:
-            packed = file.read(2) == GZIP_MAGIC[:2]
-            file.seek(0)
+        zstd = _is_zstd(shard.path)
+        with open_bytes(shard.path, "zstd" if zstd else None) as file:
+            packed = not zstd and file.read(2) == GZIP_MAGIC[:2]
+            if not zstd:
+                file.seek(0)
+            broken: tuple[type[Exception], ...] = (gzip.BadGzipFile, zlib.error, BrokenRecord, *zstd_damage())
             try:
                 return count_by_length(gzip.GzipFile(fileobj=file) if packed else file)
-            except (EOFError, gzip.BadGzipFile, zlib.error, BrokenRecord):
+            except broken:
                 return None
 
     def _page_or_dead(self, raw: RawRecord, path: str) -> Page | Dead:
@@ -121,6 +133,14 @@ class Warc:
             licence=self.licence or UNKNOWN_LICENCE,
             measures=measures,
         )
+
+
+def _is_zstd(path: str) -> bool:
+    return path.lower().endswith(".zst")
+
+
+def _opened(path: str) -> IO[bytes]:
+    return cast("IO[bytes]", Zstd(path)) if _is_zstd(path) else open_bytes(path)
 
 
 def _no_page(raw: RawRecord) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import IO, Literal, NamedTuple
 
 from yisang.records import Dead
-from yisang.sources.base import MIB, dead
-from yisang.sources.http_body import BLANK_LINE, DIGITS, MAX_BODY, BrokenRecord, TooLarge, header_fields
+from yisang.sources.base import MIB, TooLarge, dead
+from yisang.sources.http_body import BLANK_LINE, DIGITS, MAX_BODY, BrokenRecord, header_fields
 from yisang.sources.streams import PEEK, Window, find_start
 
 MAX_HEADER = MIB // 4

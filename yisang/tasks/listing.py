@@ -68,6 +68,13 @@ def verify_object(item: dict[str, Any]) -> Verification | SumVerification:
         raise UsageError(str(error)) from error
 
 
+def verify_prompt(graph: dict[str, Any], language: str, response: str) -> tuple[bool, str]:
+    """(whether every step and the answer are right, what is not) for the graph that a Prompt carries."""
+    found = verify_object({"response": response, "lang": language, "context": graph.get("context"), "graph": graph})
+    flaws = ", ".join(f"{what}: {' '.join(map(str, names))}" for what, names in found.to_json()["mismatches"].items())
+    return found.verified, flaws
+
+
 def verified_lines(path: str) -> Iterator[dict[str, Any]]:
     """Each object of a file with its verification added. Raises UsageError with file and line for a bad one."""
     try:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from yisang.errors import UsageError, YisangError
 from yisang.languages import load
-from yisang.languages.agreement import RULES
+from yisang.languages.agreement import Agreement, agreement
 from yisang.tasks.contexts import context as load_context
 from yisang.tasks.contexts import contexts
 from yisang.tasks.graph import BadGraph, Factor, Form, Graph, Node
@@ -51,7 +51,7 @@ class Grammar:
     between: str
     joins: tuple[str, str]
     capitals: bool
-    agree: Callable[[str, str], str] | None
+    agree: Agreement | None
 
     def fill(self, template: str, **slots: str) -> str:
         """`template` with its slots filled."""
@@ -99,9 +99,10 @@ def grammar(language: str) -> Grammar:
                 raise UsageError(f"{where}: [tasks.{name}] lacks {', '.join(lacking)}.")
         return {key: found[key] for key in keys if key in found}
 
-    rule = table.get("agreement", "")
-    if rule and rule not in RULES:
-        raise UsageError(f"{where}: there is no agreement {rule!r}; there are {', '.join(RULES)}.")
+    try:
+        agree = agreement(table["agreement"]) if "agreement" in table else None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{where}: {error}.") from error
     joins, trace = table.get("list"), table.get("trace") or {}
     connectives = [tuple(trace.get(key) or ()) for key in ("so", "told")]
     if not isinstance(joins, list) or len(joins) != 2:
@@ -120,7 +121,7 @@ def grammar(language: str) -> Grammar:
         between=str(table.get("between", " ")),
         joins=(joins[0], joins[1]),
         capitals=bool(table.get("capitals", False)),
-        agree=RULES[rule] if rule else None,
+        agree=agree,
     )
 
 
