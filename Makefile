@@ -39,6 +39,8 @@ test: check
 bench: $(TEST)
 	$(BIN)/python -m bench.overhead
 	$(BIN)/python -m bench.kills
+	$(BIN)/python -m bench.tasks
+	$(BIN)/python -m bench.sandbox
 
 constraints:
 	$(PYTHON) scripts/make_constraints.py

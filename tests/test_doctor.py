@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,18 +31,26 @@ sys.exit(main({arguments!r}))
 Findings = dict[tuple[str, str], dict[str, Any]]
 
 
-def doctor(*arguments: str, hidden: tuple[str, ...] = (), path: Path | None = None) -> str:
-    """Runs the command where the packages `hidden` are not installed; it must end well, whatever it finds."""
+def doctor(
+    *arguments: str, hidden: tuple[str, ...] = (), path: Path | None = None, programs: Path | None = None
+) -> str:
+    """Runs the command where the packages `hidden` are not installed, or the only programs are those of a folder.
+
+    It must end well, whatever it finds.
+    """
     code = HIDE.format(hidden=hidden, arguments=["doctor", *arguments])
     start = f"import sys; sys.path.insert(0, {str(path)!r})\n" if path else ""
-    done = subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, cwd=ROOT)
+    environment = os.environ | ({"PATH": str(programs)} if programs else {})
+    done = subprocess.run(
+        [sys.executable, "-c", start + code], capture_output=True, text=True, cwd=ROOT, env=environment
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
 
 
-def findings(*, hidden: tuple[str, ...] = (), path: Path | None = None) -> Findings:
-    listed = json.loads(doctor("--json", hidden=hidden, path=path))
+def findings(*, hidden: tuple[str, ...] = (), path: Path | None = None, programs: Path | None = None) -> Findings:
+    listed = json.loads(doctor("--json", hidden=hidden, path=path, programs=programs))
     found = {(item["what"], item["name"]): item for item in listed}
     assert len(found) == len(listed)
     for item in listed:
@@ -60,10 +70,11 @@ def bare() -> Findings:
     return findings(hidden=("torch", "trl", "vllm", "ray", "gcsfs", "hypothesis"))
 
 
-def test_it_looks_at_python_the_runners_the_engines_and_the_extras(whole: Findings) -> None:
+def test_it_looks_at_python_the_runners_the_engines_the_extras_and_the_sandbox(whole: Findings) -> None:
     assert {"local", "beam"} == {name for what, name in whole if what == "runner"}
     assert {"echo", "openai", "transformers"} <= {name for what, name in whole if what == "engine"}
     assert {"train", "vllm", "ray", "gcp", "test"} == {name for what, name in whole if what == "extra"}
+    assert [name for what, name in whole if what == "sandbox"] == ["bubblewrap"]
     assert whole["python", platform.python_version()]["works"]
 
 
@@ -116,6 +127,53 @@ def test_a_package_that_is_there_and_cannot_be_imported_does_not_work(tmp_path: 
         assert not found["engine", engine]["works"], found["engine", engine]
         assert "libcudart.so.13" in found["engine", engine]["says"]
     assert found["engine", "echo"]["works"]
+
+
+def need_bubblewrap() -> None:
+    if shutil.which("bwrap") is None and not os.environ.get("YISANG_REQUIRE_PARTS"):
+        pytest.skip("bubblewrap is not installed (apt-get install bubblewrap)")
+
+
+def test_the_sandbox_is_really_tried(whole: Findings) -> None:
+    need_bubblewrap()
+    assert whole["sandbox", "bubblewrap"]["works"], whole["sandbox", "bubblewrap"]
+
+
+def test_without_bubblewrap_the_sandbox_does_not_work_and_the_package_is_named(tmp_path: Path) -> None:
+    finding = findings(programs=tmp_path)["sandbox", "bubblewrap"]
+    assert not finding["works"]
+    assert finding["says"] == "the program bwrap is not installed"
+    assert finding["mend"] == "apt-get install bubblewrap"
+
+
+def test_where_namespaces_are_refused_the_reason_is_told(tmp_path: Path) -> None:
+    programs = imitate_bwrap(
+        tmp_path, "echo 'bwrap: Creating new namespace failed: Operation not permitted' >&2; exit 1"
+    )
+    finding = findings(programs=programs)["sandbox", "bubblewrap"]
+    assert not finding["works"]
+    assert "Creating new namespace failed: Operation not permitted" in finding["says"]
+    assert finding["mend"]
+
+
+def test_a_sandbox_that_lets_something_out_does_not_work_and_says_what(tmp_path: Path) -> None:
+    need_bubblewrap()
+    skip = 'for word; do shift; [ "$word" = --unshare-net ] || set -- "$@" "$word"; done'
+    less = f'{skip}; exec {shutil.which("bwrap")} "$@"'
+    finding = findings(programs=imitate_bwrap(tmp_path, less))["sandbox", "bubblewrap"]
+    assert not finding["works"]
+    assert finding["says"] == "the network of the host could be reached"
+    assert "do not run model-written code" in finding["mend"]
+
+
+def imitate_bwrap(folder: Path, script: str) -> Path:
+    """A folder of programs in which bwrap is something else."""
+    for name in ("setpriv", "choom"):
+        if found := shutil.which(name):
+            (folder / name).symlink_to(found)
+    (folder / "bwrap").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "bwrap").chmod(0o755)
+    return folder
 
 
 def test_a_person_reads_one_line_each_and_the_mending_command_below() -> None:

@@ -23,7 +23,7 @@ class Finding(TypedDict):
 
 
 def examine() -> list[Finding]:
-    """Looks at Python, runners, engines and extras. Each is really imported or run, not only looked up."""
+    """Looks at Python, runners, engines, extras and the sandbox. Each is really imported or run, not only looked up."""
     # What a library prints while it is imported (some do, of what they miss) must not get among the findings.
     with contextlib.redirect_stdout(sys.stderr):
         return _examine()
@@ -47,7 +47,7 @@ def _examine() -> list[Finding]:
         missing = [package for package in packages if not _installed(package)]
         says = f"not installed: {', '.join(missing)}" if missing else ""
         findings.append(_finding("extra", extra, not missing, says, _install(extra)))
-    return findings
+    return [*findings, _sandbox()]
 
 
 _EXTRAS = {
@@ -96,6 +96,19 @@ def _runner(name: str, attempt: Callable[[], None], mend: str) -> Finding:
     except Exception as error:
         return _finding("runner", name, False, f"{type(error).__name__}: {error}", mend)
     return _finding("runner", name, True, "", mend)
+
+
+def _sandbox() -> Finding:
+    """Whether model-written Python can be run, isolated: a box is made, and the ways out of it are tried."""
+    from yisang.sandbox import SandboxUnavailable
+    from yisang.sandbox.probes import escapes
+
+    mend = "do not run model-written code on this machine, and report this"
+    try:
+        says = "; ".join(escapes())
+    except SandboxUnavailable as error:
+        says, mend = error.reason, error.mend
+    return _finding("sandbox", "bubblewrap", not says, says, mend)
 
 
 def _try_local() -> None:
