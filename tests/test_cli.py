@@ -456,6 +456,8 @@ def test_a_person_reads_question_and_solution(capsys: pytest.CaptureFixture[str]
     [
         (("--ops", "many"), "--ops is 'many'"),
         (("--ops", "5-2"), "no range"),
+        (("--ops", "²"), "--ops is '²'"),
+        (("--preset", "addition", "--mode", "mixed"), "Sums have no"),
         (("--n", "-1"), "--n is -1"),
         (("--lang", "xx"), "no language 'xx'"),
         (("--context", "space"), "no context 'space'"),

@@ -62,6 +62,12 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def json_line(value: Any) -> str:
+    """One line of JSON; escaped where it holds half a character, which no encoding can print."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value) if any("\ud800" <= sign <= "\udfff" for sign in text) else text
+
+
 def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
@@ -243,7 +249,7 @@ def tasks(
         for item in listing.verified_lines(verify):
             checked.append({"process_acc": item["process_acc"], **{k: item[k] for k in ("answer_correct", "verified")}})
             if as_json:
-                print(json.dumps(item, ensure_ascii=False))
+                print(json_line(item))
         if not as_json:
             print(listing.summary(checked))
         return

@@ -57,7 +57,16 @@ def test_sums_and_mixes_are_sources_too() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"problems": -1}, {"preset": "wide"}, {"ops": (5, 2)}, {"language": "xx"}, {"preset": "addition", "ops": (0, 2)}],
+    [
+        {"mix": MIXES["uniform"], "context": "zoo"},
+        {"mix": MIXES["uniform"], "ops": (2, 3)},
+        {"preset": "addition", "context": "zoo"},
+        {"problems": -1},
+        {"preset": "wide"},
+        {"ops": (5, 2)},
+        {"language": "xx"},
+        {"preset": "addition", "ops": (0, 2)},
+    ],
 )
 def test_what_there_is_not_is_refused_before_anything_runs(changes: dict[str, Any]) -> None:
     with pytest.raises(UsageError):

@@ -222,8 +222,10 @@ def test_hostile_responses_are_only_wrong(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("\\boxed{10}", 10), ("\\boxed{1,234}", 1234), ("\\boxed{ 7 }", 7), ("\\boxed{3.50}", Fraction(7, 2)), ("\\boxed{a} \\boxed{2}", 2),
-        ("10", None), ("\\boxed{}", None), ("\\boxed{10마리}", None),
+        ("\\boxed{10}", 10), ("\\boxed{1,234}", 1234), ("\\boxed{ 7 }", 7), ("\\boxed{3.50}", Fraction(7, 2)), ("\\boxed{10마리}", 10),
+        ("\\boxed{14\\text{명}}", 14), ("\\boxed{$14$}", 14), ("\\boxed{x = 14}", 14), ("\\boxed{14.}", 14), ("\\boxed{} \\boxed{2}", 2),
+        ("\\boxed{1/2}", Fraction(1, 2)), ("\\boxed{1,2}", None), ("\\boxed{12,34}", None), ("\\boxed{1/0}", None), ("\\boxed{a} \\boxed{2}", None),
+        ("10", None), ("\\boxed{}", None), ("\\boxed{" + "9" * 5000 + "}", None),
     ],
 )  # fmt: skip
 def test_the_number_of_a_box(text: str, number: object) -> None:
@@ -235,6 +237,52 @@ def test_the_box_of_the_thoughts_is_no_answer() -> None:
     think, _ = gold(problem, "mixed")
     found = checked(problem, f"{think} \\boxed{{{problem.answer}}}", "답을 적지 못했습니다.")
     assert found.answer is None
+
+
+VARIATIONS = {
+    "bullets": lambda think: "\n".join(f"- {line}." for line in think.rstrip(".").split(". ")),
+    "numbers": lambda think: "\n".join(f"({n}) {line}." for n, line in enumerate(think.rstrip(".").split(". "), 1)),
+    "lines without stops": lambda think: "\n".join(think.rstrip(".").split(". ")),
+    "bold letters": lambda think: re.sub(r"\b([A-Z])\b", r"**\1**", think),
+    "bold values": lambda think: re.sub(r"= (\d+)\.", r"= **\1**.", think),
+    "first": lambda think: "First, l" + think[1:],
+    "one sentence a step": lambda think: re.sub(r"(Let [^.]*)\. ", r"\1, ", think),
+    "times in LaTeX": lambda think: think.replace("×", "\\times"),
+    "a dot for times": lambda think: think.replace("×", "·"),
+    "mathematics in dollars": lambda think: re.sub(r"([A-Z] = [^.]*)\.", r"$\1$.", think),
+    "last side not reduced": lambda think: re.sub(r"(= \d+ (?:[-+×]) \d+) = \d+\.", r"\1.", think),
+}
+
+
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_how_a_solution_is_set_does_not_matter(name: str) -> None:
+    changed = 0
+    for problem in make_problems(Request("ko", 3, 10), 27, 12):
+        think, answer = think_and_answer(problem.graph, "ko", problem.context, "mixed", "define")
+        other = VARIATIONS[name](think)
+        changed += other != think
+        found = checked(problem, other, answer)
+        assert (found.process_acc, found.verified, found.extra) == (1, True, ()), other
+    assert changed > 2
+
+
+def test_steps_may_come_in_another_order() -> None:
+    problem = next(problem for problem in make_problems(Request("ko", 8, 8), 28, 5) if len(problem.graph.needed) > 4)
+    think, answer = gold(problem, "target_only")
+    said = think.split(". ")
+    leaves = [
+        pair for pair in zip(said[::2], said[1::2], strict=True) if re.fullmatch(r"따라서 [A-Z] = \d+이다\.?", pair[1])
+    ]
+    rest = [pair for pair in zip(said[::2], said[1::2], strict=True) if pair not in leaves]
+    moved = ". ".join(part.rstrip(".") for pair in [*reversed(leaves), *rest] for part in pair) + "."
+    assert checked(problem, moved, answer).verified
+
+
+def test_a_response_that_never_ends_thinking_has_no_answer() -> None:
+    problem = problems(1)[0]
+    found = verify_response(problem.graph, problem.trace.replace("</think>", ""), "ko", problem.context)
+    assert found.answer is None
+    assert not found.verified
 
 
 # Addition

@@ -126,7 +126,8 @@ def test_echo_asked_in_english_has_nothing_to_quote():
 
 def test_echo_quotes_what_its_language_file_names():
     answer = run(
-        Echo(revision="1;language=ja"), question("東京から大阪までの距離は何キロメートルですか。詳しく説明してください。")
+        Echo(revision="1;language=ja"),
+        question("東京から大阪までの距離は何キロメートルですか。詳しく説明してください。"),
     )
     assert script_share(answer.think, load("ja")) > 0.05
 

@@ -12,8 +12,10 @@ import pytest
 
 from yisang.errors import UsageError
 from yisang.filters.cot import AnswerLanguage, Finish, Structure, ThinkShare, TokenLimit
+from yisang.filters.grade import Grade, VerifyTask
 from yisang.languages import load
 from yisang.records import Message, Prompt, Trace
+from yisang.tasks.addition import make_sum, verify_sum
 from yisang.tasks.problems import Problem, Request, make_problems
 from yisang.tasks.verify import verify_response
 from yisang.tasks.wording import parse
@@ -25,7 +27,9 @@ from yisang.teachers.prompts import MixedPrompt
 SAMPLING = Sampling()
 
 
-def answer(engine: Scripted, prompt: Prompt, template: MixedPrompt, sample: int = 0, sampling: Sampling = SAMPLING) -> Generation:
+def answer(
+    engine: Scripted, prompt: Prompt, template: MixedPrompt, sample: int = 0, sampling: Sampling = SAMPLING
+) -> Generation:
     return asyncio.run(engine.generate(template.messages(prompt), sampling, sample))
 
 
@@ -72,6 +76,18 @@ def test_it_translates_tasks() -> None:
                 assert parse(inside[1], target, problem.context).graph == problem.graph
 
 
+def test_it_adds_long_numbers() -> None:
+    for language in ("ko", "en", "ja"):
+        for index in range(20):
+            item = make_sum(language, 1, 9, 1, index)
+            assert answer(Scripted(), item.prompt("sums"), MixedPrompt(language, "target_only")).text == item.trace
+    faulty = Scripted(revision=revision({"wrong_value": 0.5, "missing_step": 0.5}))
+    for index in range(20):
+        item = make_sum("ko", 3, 9, 1, index)
+        found = verify_sum(item.a, item.b, item.digits, answer(faulty, item.prompt("sums"), MixedPrompt("ko")).text)
+        assert found.process_acc < 1
+
+
 @pytest.mark.parametrize("text", ["하늘은 왜 푸른가?", "곰은 3마리이다.", "2 + 2 = ?", ""])
 def test_it_declines_what_is_no_task(text: str) -> None:
     found = asyncio.run(Scripted().generate((Message("user", text),), SAMPLING, 0))
@@ -96,12 +112,20 @@ def test_without_thinking_there_is_no_think_block() -> None:
 def test_the_same_request_gives_the_same_answer_and_another_seed_other_faults() -> None:
     faults = dict.fromkeys(FAULTS, 0.1)
     first, again, other = (Scripted(revision=revision(faults, seed)) for seed in (1, 1, 2))
-    texts = [[answer(engine, p.prompt("tasks"), MixedPrompt(), n).text for p in problems(10) for n in range(3)] for engine in (first, again, other)]
+    texts = [
+        [answer(engine, p.prompt("tasks"), MixedPrompt(), n).text for p in problems(10) for n in range(3)]
+        for engine in (first, again, other)
+    ]
     assert texts[0] == texts[1] != texts[2]
-    assert first.revision == "1;looping=0.1;missing_step=0.1;share=0.1;truncated=0.1;two_thinks=0.1;wrong_language=0.1;wrong_value=0.1;seed=1"
+    assert (
+        first.revision
+        == "1;looping=0.1;missing_step=0.1;share=0.1;truncated=0.1;two_thinks=0.1;wrong_language=0.1;wrong_value=0.1;seed=1"
+    )
 
 
-@pytest.mark.parametrize("name", ["2", "1;wrong=0.1", "1;share=1.5", "1;share=x", "1;share=0.6;looping=0.6", "1;seed=x", ""])
+@pytest.mark.parametrize(
+    "name", ["2", "1;wrong=0.1", "1;share=1.5", "1;share=x", "1;share=0.6;looping=0.6", "1;seed=x", ""]
+)
 def test_a_revision_that_cannot_be_read_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         Scripted(revision=name)
@@ -128,10 +152,14 @@ CHECKS: dict[str, tuple[Fires, tuple[str, ...]]] = {
     "several think blocks": (lambda verdicts: verdicts["structure"] == "several", ("two_thinks",)),
     "unclosed, of looping": (lambda verdicts: verdicts["structure"] == "unclosed", ("looping", "truncated")),
     "answer in another language": (lambda verdicts: verdicts["answer_language"] == "other", ("wrong_language",)),
+    "grade is wrong": (lambda verdicts: verdicts["grade"] == "wrong", ("wrong_value",)),
+    "process is flawed": (lambda verdicts: verdicts["process"] == "flawed", ("wrong_value", "missing_step")),
     "share out of band": (lambda verdicts: verdicts["think_share"] in ("low", "high"), ("share",)),
 }
 """When a check fires, and the faults that it is for."""
-STRUCTURAL = {"finish is length", "several think blocks", "answer in another language"}
+STRUCTURAL = {
+    "finish is length", "several think blocks", "answer in another language", "grade is wrong", "process is flawed",
+}  # fmt: skip
 COUNT = 20_000
 
 
@@ -139,7 +167,15 @@ def test_precision_and_recall_of_every_check(capsys: pytest.CaptureFixture[str])
     """20,000 answers with 10 % of each fault. A fault that cuts an answer off is judged by its finish reason alone."""
     engine = Scripted(revision=revision(dict.fromkeys(FAULTS, 0.1), 5))
     template, samples = MixedPrompt(), 20
-    checks = (Structure(), ThinkShare("ko"), AnswerLanguage("ko"), Finish(), TokenLimit(16384))
+    checks = (
+        Structure(),
+        ThinkShare("ko"),
+        AnswerLanguage("ko"),
+        Finish(),
+        TokenLimit(16384),
+        Grade("ko"),
+        VerifyTask(),
+    )
     fired: dict[str, Counter[tuple[bool, bool]]] = {name: Counter() for name in CHECKS}
     labels: Counter[str] = Counter()
 
@@ -153,6 +189,7 @@ def test_precision_and_recall_of_every_check(capsys: pytest.CaptureFixture[str])
                     trace = check(trace)
                 fault = engine.fault_of(messages, SAMPLING, sample)
                 labels[fault] += 1
+                assert trace.verdicts["tokens"] == "within"
                 cut = trace.finish_reason == "length"
                 for name, (fires, meant) in CHECKS.items():
                     if not cut or {"truncated", "looping"} & set(meant):
@@ -165,7 +202,9 @@ def test_precision_and_recall_of_every_check(capsys: pytest.CaptureFixture[str])
         hits = counts[True, True]
         precision, recall = hits / (hits + counts[True, False]), hits / (hits + counts[False, True])
         scores[name] = precision, recall
-        rows.append(f"{name:28} precision {precision:.4f}  recall {recall:.4f}  ({hits} of {hits + counts[False, True]})")
+        rows.append(
+            f"{name:28} precision {precision:.4f}  recall {recall:.4f}  ({hits} of {hits + counts[False, True]})"
+        )
     with capsys.disabled():
         print(f"\n{COUNT:,} scripted answers, 10 % of each of {len(FAULTS)} faults", *rows, sep="\n")
     assert sum(labels.values()) == COUNT

@@ -12,6 +12,7 @@ from yisang.languages import load
 from yisang.records import Drop, Prompt, Trace
 from yisang.tasks.addition import CONTEXT as ADDITION
 from yisang.tasks.addition import verify_sum
+from yisang.tasks.contexts import digest_of_words
 from yisang.tasks.graph import Graph
 from yisang.tasks.verify import verify_response
 
@@ -74,7 +75,7 @@ class VerifyTask:
     """Verdict "process" of a worded task: "verified", "flawed", or "no_graph"; and the measure `process_acc`."""
 
     def identity(self) -> dict[str, Any]:
-        return {}
+        return {"words": digest_of_words()}
 
     def __call__(self, trace: Trace) -> Trace:
         graph = trace.prompt.graph

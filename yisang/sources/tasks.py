@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from yisang.errors import UsageError
 from yisang.sources.base import InputFile, Shard, SourceItem
 from yisang.tasks.addition import make_sum
+from yisang.tasks.contexts import digest_of_words
 from yisang.tasks.mixes import Mix, draw_problems
 from yisang.tasks.problems import Direction, Problem, Request, make_problems
 
@@ -38,6 +40,10 @@ class Tasks:
     def __post_init__(self) -> None:
         if self.problems < 0 or self.start < 0:
             raise UsageError(f"Tasks: problems is {self.problems} and start {self.start}; both must be 0 or more.")
+        if self.preset == "addition" and (self.mix or self.context or self.direction != "forward"):
+            raise UsageError("Tasks: sums (preset 'addition') have no mix, context or direction.")
+        if self.mix is not None and (self.context or self.ops != (2, 10)):
+            raise UsageError(f"Tasks: the mix {self.mix.name!r} says ops and contexts; leave ops and context away.")
         if self.preset == "addition":
             make_sum(self.language, *self.ops, self.seed, self.start)
         else:
@@ -45,6 +51,10 @@ class Tasks:
 
     def _request(self) -> Request:
         return Request(self.language, *self.ops, self.context, self.preset, self.direction)
+
+    def identity(self) -> dict[str, Any]:
+        """The parameters, and the words of all languages and contexts."""
+        return {**{item.name: getattr(self, item.name) for item in fields(self)}, "words": digest_of_words()}
 
     def shards(self) -> list[Shard]:
         """Ranges of indices."""

@@ -9,12 +9,15 @@ scratchpad is digits alone and the same in every language.
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from yisang.errors import UsageError
+from yisang.languages import load
 from yisang.records import Prompt, content_id
 from yisang.tasks.draw import Draw
 from yisang.tasks.problems import LICENCE
@@ -51,12 +54,17 @@ class Sum:
             carry = (x + y + carry) // 10
         return found
 
+    def written(self, leave_out: int = -1) -> tuple[str, str]:
+        """(think, answer) of the gold solution; without the step at the place `leave_out`."""
+        spoken = grammar(self.language)
+        steps = [step for place, step in enumerate(self.steps) if place != leave_out]
+        think = ", ".join(f"{x} + {y} + {carry} = {total}" for x, y, carry, total in steps)
+        return think, spoken.fill(spoken.trace["answer"], n=str(self.a + self.b))
+
     @property
     def trace(self) -> str:
         """The gold response."""
-        spoken = grammar(self.language)
-        think = ", ".join(f"{x} + {y} + {carry} = {total}" for x, y, carry, total in self.steps)
-        return response(think, spoken.fill(spoken.trace["answer"], n=str(self.a + self.b)))
+        return response(*self.written())
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -97,6 +105,27 @@ def make_sum(language: str, low: int, high: int, seed: int, index: int) -> Sum:
         return int("".join(str(draw.between(place == 0, 9)) for place in range(digits)))
 
     return Sum(language, digits, number(), number())
+
+
+def recognise_sum(text: str, languages: Sequence[str]) -> Sum | None:
+    """The sum that a text asks for, as a whole or in a line of its own; None where it asks for none."""
+    for line in dict.fromkeys([text, *text.splitlines()]):
+        for language in languages:
+            found = _question(language, load(language).digest).fullmatch(line.strip())
+            if found and len(found["a"]) == len(found["b"]) <= MAX_DIGITS:
+                return Sum(language, len(found["a"]), int(found["a"]), int(found["b"]))
+    return None
+
+
+@functools.cache
+def _question(language: str, digest: str) -> re.Pattern[str]:
+    asked = grammar(language).addition
+    parts = [re.escape(part) for part in re.split(r"\{[ab](?::[^{}]*)?\}", asked)]
+    endings = [
+        f"(?:{'|'.join(map(re.escape, pair.split('/')))})" if pair else ""
+        for pair in re.findall(r"\{[ab](?::([^{}]*))?\}", asked)
+    ]
+    return re.compile(rf"{parts[0]}(?P<a>\d+){endings[0]}{parts[1]}(?P<b>\d+){endings[1]}{parts[2]}")
 
 
 @dataclass(frozen=True)

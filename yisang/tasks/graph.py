@@ -17,6 +17,10 @@ Form = Literal["literal", "unknown", "same", "sum", "difference", "total"]
 Factor = Literal["", "plus", "minus", "times"]
 
 
+MAX_NODES = 200
+"""Of a graph that is read; a drawn one has a quarter of it. Parents are walked recursively."""
+
+
 class BadGraph(YisangError):
     """Parameters that do not make a problem: a circle, a missing parent, no or several solutions."""
 
@@ -186,21 +190,30 @@ class Graph:
     def from_json(cls, data: dict[str, Any]) -> Graph:
         """Raises BadGraph for what is no graph."""
         try:
+            if len(data["nodes"]) > MAX_NODES:
+                raise ValueError(f"{len(data['nodes'])} parameters, more than {MAX_NODES}")
             nodes = [
                 Node(
                     name,
                     item["form"],
                     tuple(item.get("parents") or ()),
                     item.get("factor") or "",
-                    item.get("constant"),
+                    _whole(item.get("constant")),
                 )
                 for name, item in data["nodes"].items()
                 if item is not None
             ]
             given = data.get("given")
-            return cls.of(nodes, data["query"], (given[0], int(given[1])) if given else None)
+            told = _whole(given[1]) if given else None
+            return cls.of(nodes, data["query"], (given[0], told) if given and told is not None else None)
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             raise BadGraph(f"This is no solution graph: {type(error).__name__}: {error}.") from error
+
+
+def _whole(value: Any) -> int | None:
+    if value is not None and type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    return value
 
 
 def _linear(node: Node, parents: list[Linear]) -> Linear:

@@ -14,6 +14,7 @@ from yisang.tasks.graph import BadGraph, Graph
 from yisang.tasks.problems import PRESETS, Direction, Problem, Request, make_problems
 from yisang.tasks.traces import Mode
 from yisang.tasks.verify import Verification, verify_response
+from yisang.tasks.wording import grammar
 
 
 def listed(
@@ -24,6 +25,10 @@ def listed(
     if count < 0:
         raise UsageError(f"--n is {count}; it must be 0 or more.")
     if preset == ADDITION:
+        if context or mode or direction != "forward":
+            raise UsageError(
+                "Sums have no --context, --mode or --direction. Leave them away, or choose another --preset."
+            )
         make_sum(language, low, high, seed, 0)
         return (make_sum(language, low, high, seed, index) for index in range(count))
     if preset not in PRESETS:
@@ -46,7 +51,7 @@ def text(found: dict[str, Any]) -> str:
 def parse_range(text: str) -> tuple[int, int]:
     """ "2-10" or "4" as a range with both ends."""
     low, sign, high = text.partition("-")
-    if not low.isdigit() or (sign and not high.isdigit()):
+    if not low.isdecimal() or (sign and not high.isdecimal()):
         raise UsageError(f"--ops is {text!r}; write a number or a range, for example 4 or 2-10.")
     return int(low), int(high if sign else low)
 
@@ -57,28 +62,33 @@ def verify_object(item: dict[str, Any]) -> Verification | SumVerification:
         response, language, context, graph = (item[key] for key in ("response", "lang", "context", "graph"))
         if not isinstance(response, str):
             raise TypeError("response must be a text")
+        grammar(language)
         if context == ADDITION:
-            return verify_sum(int(graph["a"]), int(graph["b"]), int(graph["digits"]), response)
+            a, b, digits = (graph[key] for key in ("a", "b", "digits"))
+            if not all(type(number) is int for number in (a, b, digits)) or digits < 1:
+                raise TypeError("a, b and digits of a sum must be whole numbers, digits above 0")
+            return verify_sum(a, b, digits, response)
         return verify_response(Graph.from_json(graph), response, language, context)
     except KeyError as error:
         raise UsageError(
             f"it lacks {error}; each line must be an object of `yisang tasks --json` with a response"
         ) from error
-    except (TypeError, ValueError, BadGraph) as error:
+    except (TypeError, ValueError, AttributeError, BadGraph) as error:
         raise UsageError(str(error)) from error
 
 
 def verify_prompt(graph: dict[str, Any], language: str, response: str) -> tuple[bool, str]:
-    """(whether every step and the answer are right, what is not) for the graph that a Prompt carries."""
+    """(whether every step is right, what is not) for the graph that a Prompt carries; the answer is not looked at."""
     found = verify_object({"response": response, "lang": language, "context": graph.get("context"), "graph": graph})
-    flaws = ", ".join(f"{what}: {' '.join(map(str, names))}" for what, names in found.to_json()["mismatches"].items())
-    return found.verified, flaws
+    mismatches = {what: names for what, names in found.to_json()["mismatches"].items() if what != "extra"}
+    flaws = ", ".join(f"{what}: {' '.join(map(str, names))}" for what, names in mismatches.items())
+    return not flaws, flaws
 
 
 def verified_lines(path: str) -> Iterator[dict[str, Any]]:
     """Each object of a file with its verification added. Raises UsageError with file and line for a bad one."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield _verified(line, f"{Path(path).name}, line {number}")
@@ -94,7 +104,7 @@ def _verified(line: str, where: str) -> dict[str, Any]:
         if not isinstance(item, dict):
             raise UsageError("it is no object")
         return {**item, **verify_object(item).to_json()}
-    except (json.JSONDecodeError, UsageError) as error:
+    except (json.JSONDecodeError, RecursionError, UsageError) as error:
         raise UsageError(f"{where}, cannot be verified: {error}") from error
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from yisang.errors import UsageError
 from yisang.records import Licence, Prompt, content_id
 from yisang.tasks.contexts import context as load_context
-from yisang.tasks.contexts import contexts
+from yisang.tasks.contexts import shipped
 from yisang.tasks.draw import Draw
 from yisang.tasks.generate import GENERAL, NARROW, Shape, make_graph
 from yisang.tasks.graph import Graph
@@ -79,7 +79,8 @@ class Request:
         """The contexts to draw from."""
         if self.context:
             return (self.context,)
-        known = PRESETS[self.preset].contexts or contexts()
+        # Not those of one's own, or adding one would change every problem of a seed.
+        known = PRESETS[self.preset].contexts or shipped()
         return tuple(name for name in known if self.language in load_context(name).languages)
 
     @property

@@ -7,12 +7,17 @@ for them (arXiv 2512.07783, whose `solution_dependency_graph` does the same for 
 
 from __future__ import annotations
 
+import ast
 import functools
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from yisang.languages import load
 from yisang.languages.boxes import boxes
+from yisang.languages.thinking import after_thinking
 from yisang.tasks.contexts import context as load_context
 from yisang.tasks.wording import Reader, grammar, names_of, reader, sentences
 
@@ -20,9 +25,16 @@ _OPEN, _CLOSE = "<think>", "</think>"
 _TOKEN = r"\d+x?(?![A-Za-z\d])|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|\ue000\d+\ue001|[-+−×*/()=]"
 _EQUATION = re.compile(rf"(?<![A-Za-z\d])(?P<left>[A-Za-z]|\ue000\d+\ue001)\s*=\s*(?P<right>(?:(?:{_TOKEN})\s*)+)")
 _REFERENCE = re.compile(r"\ue000(\d+)\ue001|(?<![A-Za-z\d])([A-Za-z])(?![A-Za-z])|\dx()(?![A-Za-z])")
-_LINEAR = re.compile(r"(?:(?P<minuend>\d+)\s*-\s*)?(?P<times>\d*)x(?:\s*(?P<sign>[-+])\s*(?P<plus>\d+))?")
 _NUMBER = re.compile(r"-?\d+")
-_PLAIN_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?|-?\d+/\d+")
+_ANSWER = re.compile(
+    r"(?:[A-Za-z]\s*=\s*)?(?P<number>-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|/\d+)?)\s*(?P<unit>[^\W\d_]{0,10})[.。]?"
+)
+_LONGEST = 60
+"""Characters of a value; longer ones are loops."""
+_MARKUP = re.compile(r"\*\*|__|`|\$|\\[()\[\]]")
+_TIMES = re.compile(r"\\times|\\cdot|[·∙⋅]")
+_LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)]|\(\d{1,2}\)|[①-⑳])\s+")
+_STYLE = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -42,17 +54,26 @@ class Solution:
 
 
 def read_solution(text: str, language: str, context: str) -> Solution:
-    """The graph that a response claims. Its think part is read where there is one, else all of it."""
-    head, closed, tail = text.rpartition(_CLOSE)
-    thought = (head if closed else text).rpartition(_OPEN)[2]
+    """The graph that a response claims. Its thoughts are read where it has any, else all of it.
+
+    A response that never ends thinking has no answer.
+    """
+    answer = after_thinking(text)
+    thought = text.partition(_CLOSE)[0].replace(_OPEN, "\n")
     best: dict[str, Claim] = {}
     for spoken, named in dict.fromkeys(((language, language), ("en", language), ("en", "en"))):
         if named not in load_context(context).languages:
             continue
-        claims = _Claims(spoken, named, context).read(thought)
+        claims = _Claims(spoken, named, context).read(_unmarked(thought))
         if _understood(claims) > _understood(best):
             best = claims
-    return Solution(best, boxed_number(tail if closed else text))
+    return Solution(best, None if answer is None else boxed_number(answer))
+
+
+def _unmarked(text: str) -> str:
+    """Text without what Markdown and LaTeX put around names, numbers and signs."""
+    text = _TIMES.sub("×", _MARKUP.sub("", text))
+    return "\n".join(_LIST_MARK.sub("", line) for line in text.splitlines())
 
 
 def _understood(claims: dict[str, Claim]) -> tuple[int, int]:
@@ -61,16 +82,19 @@ def _understood(claims: dict[str, Claim]) -> tuple[int, int]:
 
 
 def boxed_number(text: str) -> Fraction | None:
-    """The number in the first box that holds one alone."""
-    for box in boxes(text):
-        number = _PLAIN_NUMBER.fullmatch(box.strip())
-        if number:
-            return Fraction(number[0].replace(",", ""))
-    return None
+    """The number in the first box that is not empty, with or without a unit behind it; None where it holds no number."""
+    box = next((box for box in boxes(text) if box.strip(" .…")), "")
+    found = _ANSWER.fullmatch(_MARKUP.sub("", _STYLE.sub(r"\1", box)).strip()) if len(box) <= _LONGEST else None
+    if found is None:
+        return None
+    try:
+        return Fraction(found["number"].replace(",", ""))
+    except ZeroDivisionError:
+        return None
 
 
 @functools.cache
-def _patterns(spoken: str, counter: str, quoting: bool) -> tuple[re.Pattern[str], re.Pattern[str]]:
+def _patterns(spoken: str, counter: str, quoting: bool, digest: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Of sentences that define a letter, and of those that tell what a letter was given as."""
     trace, reading = grammar(spoken).trace, reader(spoken, counter, quoting)
     return reading.compiled(trace["define"]), reading.compiled(trace["given"])
@@ -83,19 +107,19 @@ class _Claims:
         self.names = names_of(named, context)
         counter = load_context(context).words(spoken).counter
         self.reader: Reader = reader(spoken, counter, spoken != named)
-        self.definition, self.given = _patterns(spoken, counter, spoken != named)
+        self.definition, self.given = _patterns(spoken, counter, spoken != named, load(spoken).digest)
         self.letters: dict[str, str] = {}
         self.parents: dict[str, frozenset[str]] = {}
         self.values: dict[str, str] = {}
         self.unknown = ""
 
     def read(self, text: str) -> dict[str, Claim]:
-        for said in sentences(text):
+        for said in (said for line in text.splitlines() for said in sentences(line)):
             numbered = self.names.numbered(said)
-            defined = self.definition.fullmatch(numbered)
-            if defined:
+            # Whoever says "First, let A be ..." or goes on in the same sentence defines A no less.
+            for defined in self.definition.finditer(numbered):
                 self._define(defined["v"], self.names[defined["a"]])
-                continue
+            numbered = self.definition.sub(" ", numbered).strip()
             given = self.given.fullmatch(numbered)
             if given and (name := self.letters.get(given["v"])):
                 self.values[name] = given["n"]
@@ -130,7 +154,7 @@ class _Claims:
         if name is None or not sides[-1]:
             return
         if left == "x":  # the last line that solves for it counts
-            if _NUMBER.fullmatch(sides[-1]):
+            if "x" not in sides[-1]:
                 self.values[name] = sides[-1]
             return
         references = self._references(sides[0])
@@ -154,20 +178,37 @@ class _Claims:
         return frozenset(found)
 
     def _solved(self) -> Fraction | None:
-        value = self.values.get(self.unknown, "")
-        return Fraction(value) if _NUMBER.fullmatch(value) else None
+        return _value(self.values.get(self.unknown, ""), None)
 
 
 def _value(text: str, x: Fraction | None) -> Fraction | None:
-    """A number, or a value that holds the unknown, which is put in; None where it is neither."""
-    text = text.replace("−", "-").strip()
-    if _NUMBER.fullmatch(text):
-        return Fraction(text)
-    linear = _LINEAR.fullmatch(text)
-    if linear is None or x is None:
+    """What a last side comes to, with the unknown put in; None where it is no arithmetic."""
+    if len(text) > _LONGEST:
         return None
-    term = int(linear["times"] or 1) * x
-    if linear["minuend"]:
-        return int(linear["minuend"]) - term if linear["sign"] is None else None
-    rest = int(linear["plus"] or 0)
-    return term + (rest if linear["sign"] == "+" else -rest)
+    plain = re.sub(r"(?<=\d)x", "*x", text.replace("−", "-").replace("×", "*")).strip()
+    try:
+        return _evaluated(ast.parse(plain, mode="eval").body, x)
+    except (SyntaxError, ZeroDivisionError):
+        return None
+
+
+def _evaluated(node: ast.expr, x: Fraction | None) -> Fraction | None:
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return Fraction(node.value)
+    if isinstance(node, ast.Name):
+        return x if node.id == "x" else None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _evaluated(node.operand, x)
+        return None if value is None else -value
+    if not isinstance(node, ast.BinOp) or type(node.op) not in _OPERATIONS:
+        return None
+    left, right = _evaluated(node.left, x), _evaluated(node.right, x)
+    return None if left is None or right is None else _OPERATIONS[type(node.op)](left, right)
+
+
+_OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}

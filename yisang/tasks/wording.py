@@ -25,7 +25,8 @@ from yisang.tasks.graph import BadGraph, Factor, Form, Graph, Node
 _SLOT = re.compile(r"\{(\w*)(?::([^{}]*))?\}")
 _NAME = "\ue000(\\d+)\ue001"
 """A name in a text whose names have been replaced by their numbers, between two private characters."""
-_SENTENCE = re.compile(r"[^.。?？!！]+[.。?？!！]?")
+_STOPS = ".。?？!！"
+_SENTENCE = re.compile(rf"[^{_STOPS}]+[{_STOPS}]?")
 _SAYS = ("literal", "same", "is", "more", "fewer", "times", "sum", "difference", "unknown", "question")
 _TRACE = ("define", "step", "result", "given", "answer", "drill")
 _FACTORS: dict[Factor, str] = {"plus": "more", "minus": "fewer", "times": "times"}
@@ -77,9 +78,14 @@ class Grammar:
         return item + (self.agree(item, slot[2]) if self.agree else "") + join[slot.end() :]
 
 
-@functools.cache
 def grammar(language: str) -> Grammar:
     """How tasks are said in a language. Raises UsageError where its file does not say."""
+    return _grammar(language, load(language).digest)
+
+
+# What is cached is known by the digest of its file too: a process may look into another folder of languages.
+@functools.cache
+def _grammar(language: str, digest: str) -> Grammar:
     facts = load(language)
     table = facts.tasks
     where = f"Language {language}, [tasks]"
@@ -210,8 +216,13 @@ def _bounded(word: str) -> str:
     return before + pattern + behind
 
 
-@functools.cache
 def names_of(language: str, context: str) -> Names:
+    """Finds the names of a context in a language."""
+    return _names(language, context, load_context(context).digest)
+
+
+@functools.cache
+def _names(language: str, context: str, digest: str) -> Names:
     return Names(load_context(context).words(language).names)
 
 
@@ -231,7 +242,8 @@ class Reader:
         self._in_list = re.compile(_NAME)
 
     def compiled(self, template: str) -> re.Pattern[str]:
-        return re.compile(self._pattern(template), re.IGNORECASE)
+        """A template as a pattern; whoever writes line by line may leave the stop away."""
+        return re.compile(self._pattern(template.rstrip(_STOPS)) + f"[{_STOPS}]?", re.IGNORECASE)
 
     def _pattern(self, template: str) -> str:
         parts, place = [], 0
@@ -299,8 +311,13 @@ def _endings(pair: str | None) -> str:
     return f"(?:{'|'.join(re.escape(ending) for ending in pair.split('/'))})" if pair else ""
 
 
-@functools.cache
 def reader(language: str, counter: str, quoting: bool = False) -> Reader:
+    """Reads the sentences of a language; `quoting`: about names of another one."""
+    return _reader(language, counter, quoting, load(language).digest)
+
+
+@functools.cache
+def _reader(language: str, counter: str, quoting: bool, digest: str) -> Reader:
     return Reader(language, counter, quoting)
 
 

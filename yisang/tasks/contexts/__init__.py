@@ -17,6 +17,7 @@ with the name of a shipped context adds its languages to it.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from yisang.errors import UsageError
-from yisang.languages import FOLDER_VARIABLE
+from yisang.languages import FOLDER_VARIABLE, codes, load
 
 _SHIPPED = Path(__file__).parent
 
@@ -47,6 +48,8 @@ class Context:
     kinds: tuple[str, ...]
     places: tuple[str, ...]
     languages: Mapping[str, Words] = field(hash=False)
+    digest: str
+    """SHA-256 of its files; what depends on it names it."""
 
     def words(self, language: str) -> Words:
         if language not in self.languages:
@@ -60,6 +63,18 @@ class Context:
 def contexts() -> tuple[str, ...]:
     """The names of all contexts, sorted."""
     return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")}))
+
+
+def shipped() -> tuple[str, ...]:
+    """The names of the contexts that ship with yisang, from which problems are drawn unless one is named."""
+    return tuple(sorted(path.stem for path in _SHIPPED.glob("*.toml")))
+
+
+def digest_of_words() -> str:
+    """SHA-256 over all contexts and languages: what problems look like, and how solutions are read."""
+    found = [f"{name} {context(name).digest}" for name in contexts()]
+    found += [f"{code} {load(code).digest}" for code in codes()]
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
 
 
 def context(name: str) -> Context:
@@ -95,7 +110,8 @@ def _read(name: str, paths: tuple[Path, ...]) -> Context:
     languages = {
         code: _words(f"{where}, {code}", code, words, kinds, places) for code, words in tables["words"].items()
     }
-    return Context(name, tuple(kinds), tuple(places), languages)
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
+    return Context(name, tuple(kinds), tuple(places), languages, digest)
 
 
 def _words(where: str, code: str, words: dict[str, str], kinds: dict[str, Any], places: dict[str, Any]) -> Words:

@@ -17,11 +17,13 @@ from typing import get_args
 from yisang.errors import UsageError
 from yisang.languages import codes, load
 from yisang.records import Message
+from yisang.tasks.addition import Sum, recognise_sum
 from yisang.tasks.contexts import context as load_context
+from yisang.tasks.contexts import digest_of_words
 from yisang.tasks.draw import Draw
 from yisang.tasks.graph import BadGraph, Graph
 from yisang.tasks.traces import Mode, response, style_of, think_and_answer
-from yisang.tasks.wording import Parsed, recognise
+from yisang.tasks.wording import Parsed, grammar, recognise
 from yisang.teachers.engines.base import EngineBase
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
@@ -62,23 +64,24 @@ class Scripted(EngineBase):
         super().__init__(model, revision)
         self.faults, self.seed = _faults(revision)
         self.languages = tuple(code for code in codes() if load(code).tasks)
+        self._words = digest_of_words()
 
     def __repr__(self) -> str:
         return f"Scripted({self.model!r}, {self.revision!r})"
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
         asked = self._asked(messages)
-        parsed = _recognised(asked.question, self.languages)
-        target = asked.language or (parsed.language if parsed else "")
-        if parsed is None or target not in load_context(parsed.context).languages:
+        task = _recognised(asked.question, self.languages, self._words)
+        target = asked.language or (task.language if task else "")
+        if task is None or not _speaks(task, target):
             return self._generation(messages, DECLINED, sampling, "declined")
         if asked.mode == "translate":
-            text = f"<TRANSLATION>\n{parsed.translated(target)}\n</TRANSLATION>"
+            text = f"<TRANSLATION>\n{_translated(task, target)}\n</TRANSLATION>"
             return self._generation(messages, text, sampling, "stop")
         mode = asked.mode if asked.mode in get_args(Mode) and not (asked.mode == "mixed" and target == "en") else ""
         fault = self.fault_of(messages, sampling, sample)
         draw = Draw("scripted", self._request(messages, sampling, sample))
-        text, reason = _answer(parsed, target, mode or _default(target), fault, draw)
+        text, reason = _answer(task, target, mode or _default(target), fault, draw)
         if not sampling.thinking:
             text = text.rpartition("</think>")[2].strip()
         return self._generation(messages, text, sampling, reason)
@@ -117,8 +120,17 @@ class Scripted(EngineBase):
 
 
 @functools.lru_cache(maxsize=4096)  # the samples of a prompt stand together
-def _recognised(question: str, languages: tuple[str, ...]) -> Parsed | None:
-    return recognise(question, languages)
+def _recognised(question: str, languages: tuple[str, ...], digest: str) -> Parsed | Sum | None:
+    return recognise(question, languages) or recognise_sum(question, languages)
+
+
+def _speaks(task: Parsed | Sum, language: str) -> bool:
+    """Whether the task can be said in a language."""
+    return isinstance(task, Sum) or language in load_context(task.context).languages
+
+
+def _translated(task: Parsed | Sum, language: str) -> str:
+    return replace(task, language=language).question if isinstance(task, Sum) else task.translated(language)
 
 
 @dataclass(frozen=True)
@@ -154,20 +166,19 @@ def _faults(text: str) -> tuple[dict[str, float], int]:
     return shares, seed
 
 
-def _answer(parsed: Parsed, language: str, mode: str, fault: str, draw: Draw) -> tuple[str, str]:
+def _answer(task: Parsed | Sum, language: str, mode: str, fault: str, draw: Draw) -> tuple[str, str]:
     """(text, finish reason) of the answer with one fault, or none."""
-    graph = parsed.graph
     if fault == "share":
         mode = draw.one(("target_only", "english_only")) if mode == "mixed" else _other_mode(language, mode)
-    if fault == "wrong_value":
-        graph = _misread(graph, draw)
-    leave_out = ""
-    if fault == "missing_step":
-        leave_out = draw.one([node.name for node in graph.needed])
-    think, answer = _written(graph, language, parsed.context, mode, leave_out)
+    if isinstance(task, Sum):
+        think, answer = _sum_written(replace(task, language=language), fault, draw)
+    else:
+        graph = _misread(task.graph, draw) if fault == "wrong_value" else task.graph
+        leave_out = draw.one([node.name for node in graph.needed]) if fault == "missing_step" else ""
+        think, answer = _written(graph, language, task.context, mode, leave_out)
     if fault == "wrong_language":
-        other = "en" if language != "en" else "ko"
-        answer = _written(graph, other, parsed.context, "target_only", "")[1]
+        other = grammar("en" if language != "en" else "ko")
+        answer = other.fill(other.trace["answer"], n=str(_result(task)))
     if fault == "two_thinks":
         return f"{response(think, '')}<think>\n{think}\n</think>\n\n{answer}", "stop"
     if fault == "looping":
@@ -180,6 +191,16 @@ def _answer(parsed: Parsed, language: str, mode: str, fault: str, draw: Draw) ->
         words = text.split(" ")
         return " ".join(words[: draw.between(1, max(1, len(words) - 1))]), "length"
     return text, "stop"
+
+
+def _result(task: Parsed | Sum) -> int:
+    return task.a + task.b if isinstance(task, Sum) else task.graph.answer
+
+
+def _sum_written(item: Sum, fault: str, draw: Draw) -> tuple[str, str]:
+    if fault == "wrong_value":
+        item = replace(item, a=item.a + 1)
+    return item.written(draw.below(item.digits) if fault == "missing_step" else -1)
 
 
 def _other_mode(language: str, mode: str) -> str:
