@@ -8,36 +8,16 @@ from typing import Literal
 from yisang.grading.plain import LONGEST, bare
 from yisang.grading.words import Words
 from yisang.languages.boxes import boxes
-from yisang.languages.markup import without
+from yisang.languages.thinking import after_thinking
+
+__all__ = ["Box", "Fallback", "after_thinking", "boxed", "unboxed"]
 
 Box = Literal["first", "last"]
 Fallback = Literal["marker", "whole", "number"]
 
-_OPEN, _CLOSE = "<think>", "</think>"
 _SENTENCE_END = re.compile(r"[.!?。！？](?:\s|$)")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _PLACEHOLDER = re.compile(r"[.…\s]*")
-
-
-def after_thinking(text: str) -> str | None:
-    """The answer behind the thinking; None where the thinking never ends.
-
-    The thinking ends at the first closing tag, as in the paper's scorer (arXiv 2510.04230). Blocks behind it are
-    thinking too, and so is all behind one that stays open. Without tags all is answer. What is one block or none is so
-    for `split_think` as well.
-    """
-    close = text.find(_CLOSE)
-    if close < 0:
-        started = text.lstrip().startswith(_OPEN) or _OPEN in without(text, ("code",))
-        return None if started else text
-    answer = text[close + len(_CLOSE) :]
-    if _OPEN not in without(answer, ("code",)):
-        return answer
-    kept, place = [], 0
-    while (start := answer.find(_OPEN, place)) >= 0 and (end := answer.find(_CLOSE, start)) >= 0:
-        kept.append(answer[place:start])
-        place = end + len(_CLOSE)
-    return "".join([*kept, answer[place:]]).partition(_OPEN)[0]
 
 
 def boxed(answer: str, which: Box) -> str | None:
