@@ -1,6 +1,6 @@
 """How fast problems are made, and that memory stays flat: graph, question, gold trace, one process.
 
-    python -m bench.tasks [--problems 20000]
+python -m bench.tasks [--problems 20000]
 """
 
 from __future__ import annotations
