@@ -301,14 +301,73 @@ SYMBOLIC = [
     Case(r"x \le 3", "x ≤ 3", C),
     Case(r"\alpha+1", "1+α", C),
     Case(r"\text{Evelyn}", "Evelyn", C),
-    Case(r"\text{Evelyn}", r"\text{Briana}", W),
+    Case(r"\text{Evelyn}", r"\text{Briana}", J),
     Case("화요일", "화요일입니다", C),
-    Case("화요일", "수요일", W),
+    Case("화요일", "수요일", J),
     Case("증가한다", "증가", J),
     Case("C", r"\text{(C)}", C),
     Case("오후 3시", "3시 오후", J),
     Case(r"\emptyset", "∅", C),
 ]
+
+WORDS = [
+    # a word that begins like a number, beside another one and beside that number
+    *(
+        Case(*pair.split(), J)
+        for pair in (
+            "이순신 이성계", "이순신 이황", "삼국사기 삼국유사", "오전 오후", "한국 한글", "조선 조건", "사각형 사다리꼴", "삼각형 삼각뿔",
+            "이차함수 이등변삼각형", "사회 사자", "사회 사번", "0 공개", "2 이번", "공개 0", "3 세종", "4 사회",
+        )
+    ),
+    Case("0", "공집합", U),
+    Case("3", "삼각형", U),
+    Case("5", "사회", W),
+    Case("이 나라", "두 나라", J),
+    Case("두 나라", "2나라", C),
+    Case("三角形", "三角柱", J, "ja"),
+    Case("二等辺三角形", "二次関数", J, "ja"),
+    Case("3", "三角形", U, "ja"),
+    Case("三人", "三本", J, "ja"),
+    Case("3", "三つ", C, "ja"),
+    Case("2", "two ponies", C, "en"),
+    Case("two ponies", "two dogs", J, "en"),
+    # numbers in words that are still read
+    Case("12", "열두개", C),
+    Case("21명", "스물한명", C),
+    Case("4개", "네개", C),
+    Case("3년", "삼년", C),
+    Case("3년", "사년", W),
+    Case("10000", "만원", C),
+    Case("1500", "천오백 원", C),
+    Case("두 배", "2배", C),
+    Case("세 배", "3배", C),
+    Case("두 배", "3배", W),
+    Case("2", "2배", C),
+    Case("3倍", "三倍", C, "ja"),
+    # two words behind one number
+    *(
+        Case(*pair.split(), J)
+        for pair in (
+            "5월 5일", "1시 1분", "3학년 3반", "2호선 2층", "3각형 3각뿔", "15세기 15년", "3배 3개", "7일 1주일", "24시간 1일", "50% 50개",
+            "3권,4권 3명,4명",
+        )
+    ),
+    Case("5 years", "5 days", J, "en"),
+    Case("5 years", "5 Year", C, "en"),
+    Case("5 meters", "5 people", J, "en"),
+    Case("3명", "3사람", C),
+    Case("3년", "4년", W),
+    Case("5월", "5", C),
+    Case("5월", "6", W),
+    Case("(3명, 4명)", "(3권, 4명)", J),
+    Case("(3명, 4명)", "(4명, 3명)", W),
+    # other words may mean the same
+    Case("없다", "존재하지 않는다", J),
+    Case("해가 없다", "해는 없다", J),
+    Case("True", "참", J),
+    Case("무한히 많다", "무수히 많다", J),
+    Case("증가", "5", J),
+]  # fmt: skip
 
 OPTIONS = ("서울", "부산", "대구", "인천", "광주")
 COUNTS = ("4", "3", "2", "1", "0")
@@ -360,4 +419,9 @@ CHOICES = [
     Chosen("C", "3", C, ()),
     Chosen("C", "B", W, ()),
     Chosen("서울", "B", J, ()),
+    Chosen("1", "이순신", U, ("이성계", "세종", "단종")),
+    Chosen("1", "이차방정식", U, ("이차함수", "삼차함수", "지수함수")),
+    Chosen("2", "삼차함수", C, ("이차함수", "삼차함수", "지수함수")),
+    Chosen("1", "오후", U, ("오전", "저녁", "새벽")),
+    Chosen("2", "두 배", C, ("1배", "2배", "3배")),
 ]  # fmt: skip

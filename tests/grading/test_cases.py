@@ -11,7 +11,7 @@ from yisang.grading import GradeSettings, check_gold, grade
 from yisang.records import Prompt
 
 PATIENT = GradeSettings(seconds=60)  # a busy machine is no verdict
-WRITTEN = [*cases.NUMBERS, *cases.SEVERAL, *cases.SYMBOLIC]
+WRITTEN = [*cases.NUMBERS, *cases.SEVERAL, *cases.SYMBOLIC, *cases.WORDS]
 GOLDS = sorted({(case.gold, case.language) for case in [*cases.EXTRACTION, *WRITTEN]})
 
 

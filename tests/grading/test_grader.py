@@ -144,7 +144,6 @@ def test_equal_texts_do_not_make_a_gold_good():
         {"rounding": 16},
         {"seconds": 0},
         {"test_seconds": -1},
-        {"process": True},
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings):

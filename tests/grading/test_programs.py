@@ -33,7 +33,9 @@ def fenced(text: str, language: str = "python") -> str:
         ("```python\na\n```\n```\noutput\n```", "a\n"),
         ("```\na\n```", "a\n"),
         ("~~~python\n```\n~~~", "```\n"),
-        ("- so:\n  ```python\n  a\n  ```", "  a\n"),
+        ("- so:\n  ```python\n  a\n  ```", "a\n"),
+        ("1. so:\n   ```python\n   def f():\n       a\n\n  b\n   ```", "def f():\n    a\n\nb\n"),
+        ("\t```python\n\ta\n\t\tb\n\t```", "a\n\tb\n"),
         ("```text\na\n```", None),
         ("```python\na", None),
         ("a = 1", None),
@@ -114,6 +116,29 @@ def bwrap():
         pytest.skip("bwrap is missing")
 
 
+WALK = """
+import os, sys
+def add(a, b): return 5
+seen, frame = [], sys._getframe()
+while frame:
+    seen += [*frame.f_code.co_consts, *frame.f_locals.values(), *frame.f_globals.values()]
+    frame = frame.f_back
+for said in seen:
+    for handle in range(1, 20):
+        try:
+            os.write(handle, said if isinstance(said, bytes) else str(said).encode())
+        except OSError:
+            pass
+os._exit(0)
+"""
+SEALED = """
+import os, sys
+def add(a, b): return 5
+seal = [said for said in sys._getframe().f_code.co_consts if isinstance(said, bytes) and len(said) == 64][0]
+os.write(2, seal)
+os._exit(0)
+"""
+GUARD = "\n\nif __name__ == '__main__':\n    "
 ADD = "def add(a, b):\n    return a + b"
 
 
@@ -128,6 +153,31 @@ ADD = "def add(a, b):\n    return a + b"
         (ASSERTS, "import sys\nsys.exit(0)", "wrong", "test_unfinished"),
         (ASSERTS, "import os\nos._exit(0)", "wrong", "test_unfinished"),
         (ASSERTS, "while True: pass", "wrong", "test_timeout"),
+        (ASSERTS, "import sys\nsys.exit(3)", "wrong", "test_error"),
+        (ASSERTS, "import os\nos.kill(os.getpid(), 9)", "wrong", "test_error"),
+        (ASSERTS, "import os\nos.kill(os.getppid(), 9)", "wrong", "test_error"),
+        (ASSERTS, ADD + GUARD + "import sys\n    sys.exit(print(add(1, 2)))", "correct", "tests_passed"),
+        (ASSERTS, ADD + GUARD + "print(add(int(input()), 1))", "correct", "tests_passed"),
+        (ASSERTS, ADD + "\nimport sys\nsys.stderr.write('working')", "correct", "tests_passed"),
+        (ASSERTS, ADD + "\nimport sys\nprint('x' * 2_000_000, file=sys.stderr)", "correct", "tests_passed"),
+        (ASSERTS, ADD + "\nimport atexit, os\natexit.register(lambda: os.write(2, b'bye'))", "correct", "tests_passed"),
+        (
+            ASSERTS,
+            ADD + "\nimport threading, time\nthreading.Thread(target=time.sleep, args=(9,)).start()",
+            "correct",
+            "tests_passed",
+        ),
+        (ASSERTS, ADD + "\nclass A:\n    def __del__(self): raise ValueError\na = A()", "correct", "tests_passed"),
+        (
+            ASSERTS,
+            "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    a: int\n"
+            + ADD,
+            "correct",
+            "tests_passed",
+        ),
+        (ASSERTS, WALK, "wrong", "test_unfinished"),
+        (ASSERTS, SEALED, "wrong", "test_error"),
+        (ASSERTS + GUARD + "assert False", ADD, "wrong", "test_error"),
         (PAIRS, READS, "correct", "tests_passed"),
         (PAIRS, READS.replace("print(a + b)", "print(a + b, end='  \\n\\n')"), "correct", "tests_passed"),
         (PAIRS, READS.replace("+", "-"), "wrong", "test_output"),

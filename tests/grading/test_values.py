@@ -62,7 +62,9 @@ FORMS = {
 
 
 def outcome(gold: str, answer: str, language=KO, rounding: int | None = 6):
-    return compare(readings(plain(gold), language, gold=True), readings(plain(answer), language), "auto", rounding)
+    return compare(
+        readings(plain(gold), language, gold=True), readings(plain(answer), language), "auto", rounding, language
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -130,13 +132,13 @@ def test_lists(items):
 
 def test_order_is_a_setting():
     gold, answer = readings("1, 2", KO, gold=True), readings("2, 1", KO)
-    assert [compare(gold, answer, order, 6) for order in ("auto", "ordered", "unordered")] == [
+    assert [compare(gold, answer, order, 6, KO) for order in ("auto", "ordered", "unordered")] == [
         "equal",
         "different",
         "equal",
     ]
     gold, answer = readings("(1, 2)", KO, gold=True), readings("(2, 1)", KO)
-    assert [compare(gold, answer, order, 6) for order in ("auto", "ordered", "unordered")] == [
+    assert [compare(gold, answer, order, 6, KO) for order in ("auto", "ordered", "unordered")] == [
         "different",
         "different",
         "equal",
@@ -155,4 +157,4 @@ def test_any_text_is_read_or_not(text):
     assert plain(form) is not None
     reading = readings(form, KO)
     if reading.values:
-        assert compare(reading, reading, "auto", 6) == "equal"
+        assert compare(reading, reading, "auto", 6, KO) == "equal"

@@ -12,7 +12,7 @@ r"""One grader for filters, rewards and benchmarks: an answer against the gold o
     choices     labels and texts of options
     words       the words around answers, from the language files
     symbolic    expressions, by Math-Verify in a killable child; `worker` is that child
-    programs    code, by tests in the sandbox
+    programs    code, by tests in the sandbox; `driver` is what runs there
 
 A wrong verdict on a right answer is the fault that is avoided first: what cannot be told is `unparsed` (the answer's
 doing) or `unjudged` (the gold's or ours).

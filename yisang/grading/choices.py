@@ -7,6 +7,7 @@ Decisions:
                   Where the two make the difference between right and wrong, nobody can tell: unparsed.
     out of range  A label that no option has is a clear choice, and wrong.
     several       Several different labels are no answer (unparsed), unless the gold has several.
+    by value      Only an option with digits is chosen by its value: 이차함수 is no 2.
     label + text  The label counts, unless the text is that of another option (unparsed).
 """
 
@@ -89,7 +90,8 @@ def _by_text(text: str, options: tuple[str, ...], words: Words) -> frozenset[int
     equal = {
         number
         for number, option in enumerate(texts, 1)
-        if compare(readings(option, words, gold=True), answer, "auto", None) == "equal"
+        if any(sign.isdigit() for sign in option)
+        and compare(readings(option, words, gold=True), answer, "auto", None, words) == "equal"
     }
     return frozenset(equal) if len(equal) == 1 else frozenset()
 

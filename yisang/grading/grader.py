@@ -207,7 +207,7 @@ def _expression(gold: str, found: str, language: Words, settings: GradeSettings,
     if one_form and one_form == other_form and not golden:
         return "correct", "same_text: the texts are equal"
     right, said = readings(one, language, gold=True), readings(other, language, gold=golden)
-    outcome = compare(right, said, settings.order, settings.rounding)
+    outcome = compare(right, said, settings.order, settings.rounding, language)
     if outcome == "equal":
         return "correct", "same_value: the values are equal"
     if outcome == "different":
@@ -215,13 +215,13 @@ def _expression(gold: str, found: str, language: Words, settings: GradeSettings,
     if outcome == "unit":
         return "wrong", "other_unit: a unit of something else"
     if outcome == "unclear":
-        return "unjudged", "unit_unclear: equal in another unit, and the gold names none"
-    if not right.values and _is_words(gold, one):
+        return "unjudged", "unit_unclear: the units, or words for them, cannot be compared"
+    if (not right.values or right.wordy) and _is_words(gold, one):
         if one_form == other_form:
             return "correct", "same_text: the words are equal"
         if other_form and (one_form in other_form or other_form in one_form):
             return "unjudged", "text_overlaps: one is a part of the other"
-        return "wrong", "text_differs: other words"
+        return "unjudged", "text_differs: other words, which may mean the same"
     if _foreign(one):
         if one_form == other_form:
             return "correct", "same_text: the texts are equal"

@@ -1,19 +1,26 @@
 """Answers in code, judged by tests in the sandbox.
 
 `Prompt.tests` is one of two:
-    Python source   runs behind the answer in one program; a failed `assert` (any exception) is a failed test
+    Python source   runs behind the answer, in its names and its process; a failed `assert` (any exception) is a failed
+                    test. The answer is no `__main__`, and what it prints counts for nothing (`yisang.grading.driver`).
     JSON            [{"input": "...", "output": "..."}, ...]: the answer runs once for each, with the input on stdin; what
                     it prints must equal the output, blanks at the ends of lines and of the text apart
 
 The answer is the last fenced block of Python, or else the last without a language. The tests run one after another, and
 the first that fails decides.
+
+What Python source tests cannot prevent, as they share a process with the answer: an object that is equal to everything;
+functions that look at the tests which call them; an answer written for this grader, that takes the driver's part in its
+pipes. JSON pairs have none of these.
 """
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import json
 import re
+import secrets
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 Verdict = Literal["correct", "wrong", "infra_error"]
@@ -68,18 +75,21 @@ def judge(code: str, tests: str, seconds: float) -> Judged:
 
 
 def _asserted(code: str, tests: str, seconds: float) -> Judged:
-    # Written at the very end: an answer that leaves early, by exit(0), has passed nothing. Not by print, which the answer
-    # may have made its own, and not to stdout, of which only the beginning is kept.
-    seal = hashlib.sha256(f"{code}\0{tests}".encode()).hexdigest()
-    whole = f"{code}\n\n{tests}\n\n__import__('os').write(2, b'{seal}')\n"
-    status, _, stderr = _run(whole, "", seconds)
+    token = secrets.token_hex(16)
+    given = json.dumps({"code": code, "tests": tests, "token": token})
+    status, stdout, stderr = _run(_driver(), given, seconds)
     if status == "infra_error":
         return Judged("infra_error", f"sandbox: {stderr}")
     if status != "success":
         return Judged("wrong", f"test_{status}: {_last_line(stderr)}")
-    if not stderr.endswith(seal):
+    if stdout != token:  # an answer that leaves early, by exit(0), has passed nothing
         return Judged("wrong", "test_unfinished: the program ended before its tests did")
     return Judged("correct", "tests_passed: all assertions hold")
+
+
+@functools.cache
+def _driver() -> str:
+    return Path(__file__).with_name("driver.py").read_text(encoding="utf-8")
 
 
 def _run(code: str, stdin: str, seconds: float) -> tuple[str, str, str]:
@@ -89,25 +99,29 @@ def _run(code: str, stdin: str, seconds: float) -> tuple[str, str, str]:
         result = run_python(code, stdin=stdin, timeout=seconds)
     except SandboxUnavailable as error:
         return "infra_error", "", str(error)
-    return result.status, result.stdout, result.stderr
+    return result.status, result.stdout, result.says if result.status == "infra_error" else result.stderr or result.says
 
 
 def _blocks(answer: str) -> list[tuple[str, str]]:
-    """(language, content) of the fenced blocks that are closed."""
+    """(language, content) of the fenced blocks that are closed, without the blanks that stand before the fence."""
     found: list[tuple[str, str]] = []
-    fence, language, lines = "", "", list[str]()
+    fence, language, lines, indent = "", "", list[str](), 0
     for line in answer.splitlines(keepends=True):
         mark = line.strip()
         if not fence:
             match = re.match(r"(`{3,}|~{3,})[ \t]*([\w+-]*)", mark)
             if match and (match[1][0] == "~" or "`" not in mark[match.end() :]):
-                fence, language, lines = match[1], match[2], []
+                fence, language, lines, indent = match[1], match[2], [], _indent(line)
         elif mark.startswith(fence) and not mark.strip(fence[0]):
             found.append((language, "".join(lines)))
             fence = ""
         else:
-            lines.append(line)
+            lines.append(line[min(indent, _indent(line)) :])
     return found
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t"))
 
 
 def _is_case(item: Any) -> bool:

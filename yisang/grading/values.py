@@ -6,9 +6,13 @@ when any two of their readings do.
 Decisions:
     percent       50% equals 0.5 and 50: whether the sign belongs to the number is the asker's habit.
     units         A unit that the gold lacks is ignored; so is one that the answer lacks. Known units of one dimension are
-                  converted (1 km = 1000 m). Known ones of two dimensions differ, whatever the numbers. Counters and
-                  words that we do not know never differ. Where the gold has no unit, and the answer would be the gold
-                  in another unit (1000 and 1 km), nobody can tell.
+                  converted (1 km = 1000 m). Known ones of two dimensions differ, whatever the numbers. Of two other
+                  words that are not alike (5월 and 5일, 7일 and 1주일) nobody can tell; nor where the gold has no unit,
+                  and the answer would be the gold in another unit (1000 and 1 km).
+    number words  Many a word begins like a number (이순신, 三角形): behind a number in words, a unit that we do not know
+                  needs a blank. One syllable with a counter on it may be a word as well (사회, 세종): then nobody can
+                  tell, unless the other side has digits and the same counter. Without digits on either side, such texts
+                  are compared as texts.
     decimals      are exact: 0.5 = 1/2, and 0.333 is not 1/3. From `rounding` decimal places on, a decimal stands for what
                   lies less than one unit of its last place away, as in Math-Verify (`float_rounding`, 6).
     decimal comma `1,5` answers a gold of 1.5; in a gold it is a list.
@@ -37,11 +41,17 @@ SIGNIFICANT = 6
 
 
 class Quantity(NamedTuple):
-    """A number with its unit (None where none is written); `places` are its decimal places."""
+    """A number with its unit (None where none is written); `places` are its decimal places.
+
+    name is the unit as it is written. wordy: the whole may be words that say no number. syllable: such words as one.
+    """
 
     value: Fraction
     places: int = 0
     unit: Unit | None = None
+    name: str = ""
+    wordy: bool = False
+    syllable: bool = False
 
 
 class Interval(NamedTuple):
@@ -66,11 +76,18 @@ Value = Quantity | Interval | Several
 @dataclass(frozen=True)
 class Reading:
     """All values that a text may mean. `head` is the variable of `x = 5`; `sure` is False where the text may also be an
-    expression (`3-5` is a range, or -2; `3:4` a time, or 3/4)."""
+    expression (`3-5` is a range, or -2; `3:4` a time, or 3/4). `digits`: whether there are any in the text."""
 
     values: tuple[Value, ...]
     head: str = ""
     sure: bool = True
+    digits: bool = True
+
+    @property
+    def wordy(self) -> bool:
+        """Whether it may be words that say no number."""
+        items = [item for value in self.values for item in (value.items if isinstance(value, Several) else (value,))]
+        return not self.digits and any(isinstance(item, Quantity) and item.wordy for item in items)
 
 
 _HEAD = re.compile(r"\s*([A-Za-z](?:_?\(?\{?[A-Za-z0-9]{1,3}\}?\)?)?'?(?:\([^()=]{0,20}\))?)\s*[=≈]\s*")
@@ -78,6 +95,7 @@ _SAID_HEAD = re.compile(r"[^=\d+×/^<>\\()-]{1,60}[=≈]\s*")
 _ABOUT = re.compile(r"[≈~∴=]\s*")
 _MONEY = re.compile(rf"(-?)\s*([{CURRENCIES}])\s*(?=[\d.-])")
 _CLOCK = re.compile(r"\d{1,5}(?:\s?:\s?\d{1,5}){1,2}")
+_IDEOGRAPH = re.compile("[\u3007\u3400-\u9fff]")
 _UNKNOWN = re.compile(r" [A-Za-z]{3,20}|\s?[^\W\d_A-Za-z]{1,10}")
 _FUNCTIONS = {
     "sin",
@@ -119,7 +137,8 @@ def readings(text: str, words: Words, gold: bool = False) -> Reading:
     hyphen = "-" in text[1:] and any(isinstance(value, Interval) for value in values) and "(" not in text
     if not gold and re.fullmatch(r"-?\d+,(?!\d{3}$)\d+", text):
         values.append(Quantity(Fraction(text.replace(",", ".")), len(text.partition(",")[2])))
-    return Reading(tuple(values), head, sure=not hyphen and not _CLOCK.fullmatch(text))
+    sure = not hyphen and not _CLOCK.fullmatch(text)
+    return Reading(tuple(values), head, sure, any(sign.isdigit() for sign in text))
 
 
 def unwrapped(text: str, words: Words) -> str:
@@ -142,11 +161,13 @@ def unwrapped(text: str, words: Words) -> str:
             return text
 
 
-def compare(gold: Reading, answer: Reading, order: Order, rounding: int | None) -> Outcome | None:
+def compare(gold: Reading, answer: Reading, order: Order, rounding: int | None, words: Words) -> Outcome | None:
     """How a gold and an answer go together; None where the two readings cannot tell."""
     if not gold.values or not answer.values or (gold.head and answer.head and gold.head != answer.head):
         return None
-    outcomes = {_pair(one, other, order, rounding) for one, other in product(gold.values, answer.values)}
+    if not gold.digits and not answer.digits and (gold.wordy or answer.wordy):
+        return None
+    outcomes = {_pair(one, other, order, rounding, words) for one, other in product(gold.values, answer.values)}
     for outcome in ("equal", "unclear", "unit"):
         if outcome in outcomes:
             return outcome
@@ -154,22 +175,24 @@ def compare(gold: Reading, answer: Reading, order: Order, rounding: int | None) 
     return "different" if clocks or (gold.sure and answer.sure) else None
 
 
-def _pair(gold: Value, answer: Value, order: Order, rounding: int | None) -> Outcome:
+def _pair(gold: Value, answer: Value, order: Order, rounding: int | None, words: Words) -> Outcome:
     if isinstance(gold, Several) and len(set(gold.items)) == 1 and gold.brackets in ("{}", "[]"):
         gold = gold.items[0]
     if isinstance(answer, Several) and len(answer.items) == 1:
         answer = answer.items[0]
     if isinstance(gold, Quantity) and isinstance(answer, Quantity):
-        return quantities(gold, answer, rounding)
+        return quantities(gold, answer, rounding, words)
     if isinstance(gold, Interval) and isinstance(answer, Interval):
         return "equal" if gold == answer else "different"
     if isinstance(gold, Several) and isinstance(answer, Several):
-        return _severals(gold, answer, order, rounding)
+        return _severals(gold, answer, order, rounding, words)
     return "different"
 
 
-def quantities(gold: Quantity, answer: Quantity, rounding: int | None) -> Outcome:
+def quantities(gold: Quantity, answer: Quantity, rounding: int | None, words: Words) -> Outcome:
     one, other = gold.unit, answer.unit
+    if COUNT in (one, other) and one and other and not words.alike(gold.name, answer.name):
+        return "unclear"
     same = _equal(gold, answer, rounding)
     if one == PERCENT or other == PERCENT:
         percent, rest = (gold, answer) if one == PERCENT else (answer, gold)
@@ -183,7 +206,7 @@ def quantities(gold: Quantity, answer: Quantity, rounding: int | None) -> Outcom
         ratio = other.factor / one.factor
         return "equal" if _equal(gold, answer._replace(value=answer.value * ratio), rounding) else "different"
     if same:
-        return "equal"
+        return "unclear" if (gold.syllable or answer.syllable) and gold.name != answer.name else "equal"
     return (
         "unclear"
         if one is None and other and other.dimension and scaled(answer.value, other, gold.value)
@@ -202,21 +225,31 @@ def _equal(one: Quantity, other: Quantity, rounding: int | None) -> bool:
     return digits >= SIGNIFICANT and abs(one.value - other.value) < Fraction(1, 10**places)
 
 
-def _severals(gold: Several, answer: Several, order: Order, rounding: int | None) -> Outcome:
+def _severals(gold: Several, answer: Several, order: Order, rounding: int | None, words: Words) -> Outcome:
     if ":" in (gold.brackets, answer.brackets):
         return _clocks(gold, answer)
     if len(gold.items) == 2 and {gold.brackets, answer.brackets} == {"()", "[]"}:
         return "different"
 
-    def same(one: Quantity, other: Quantity) -> bool:
-        return quantities(one, other, rounding) == "equal"
-
-    if order == "ordered" or (order == "auto" and gold.brackets in ("()", "[]")):
-        pairs = len(gold.items) == len(answer.items) and all(map(same, gold.items, answer.items))
-        return "equal" if pairs else "different"
-    found = all(any(same(one, other) for other in answer.items) for one in gold.items)
-    meant = all(any(same(one, other) for one in gold.items) for other in answer.items)
-    return "equal" if found and meant else "different"
+    ordered = order == "ordered" or (order == "auto" and gold.brackets in ("()", "[]"))
+    if ordered and len(gold.items) != len(answer.items):
+        return "different"
+    found = {
+        (here, there): quantities(one, other, rounding, words)
+        for here, one in enumerate(gold.items)
+        for there, other in enumerate(answer.items)
+        if not ordered or here == there
+    }
+    accepted: set[Outcome] = {"equal"}
+    for outcome in ("equal", "unclear"):
+        accepted.add(outcome)
+        pairs = [pair for pair, said in found.items() if said in accepted]
+        if all(
+            {pair[side] for pair in pairs} == set(range(len(items)))
+            for side, items in enumerate((gold.items, answer.items))
+        ):
+            return outcome
+    return "different"
 
 
 def _clocks(gold: Several, answer: Several) -> Outcome:
@@ -234,26 +267,35 @@ def _quantity(text: str, words: Words, units: int = 3) -> Quantity | None:
     if money := _MONEY.match(text):
         inner = _quantity(money[1] + text[money.end() :], words)
         currency = UNITS[money[2]]
-        return inner._replace(unit=currency) if inner and inner.unit in (None, currency) else None
+        return inner._replace(unit=currency, name=money[2]) if inner and inner.unit in (None, currency) else None
     candidates = numbers(text, words)
     for parsed in candidates:
         rest = text[parsed.end :]
         if not rest.strip():
             return Quantity(parsed.value, parsed.places)
         if unit := _unit(rest, words):
-            return Quantity(parsed.value, parsed.places, unit)
+            sign = text[: parsed.end]
+            one = len(sign) == 1 and sign.isalpha() and not rest.startswith(" ")
+            syllable = one and unit == COUNT and not _IDEOGRAPH.match(sign)
+            return Quantity(parsed.value, parsed.places, unit, _name(rest), wordy=one, syllable=syllable)
         if units > 1 and (compound := _compound(parsed, rest, words, units - 1)):
             return compound
     for parsed in candidates:
         rest = text[parsed.end :]
         word = rest.strip(" ()")
+        written = any(sign.isdigit() for sign in text[: parsed.end])
         if (
             _UNKNOWN.fullmatch(rest)
+            and (written or rest.startswith(" "))
             and word.casefold() not in words.not_units | _FUNCTIONS
             and not _number_word(word, words)
         ):
-            return Quantity(parsed.value, parsed.places, COUNT)
+            return Quantity(parsed.value, parsed.places, COUNT, _name(rest), wordy=not written)
     return None
+
+
+def _name(rest: str) -> str:
+    return rest.strip(" ()").casefold()
 
 
 def _unit(rest: str, words: Words) -> Unit | None:
@@ -274,7 +316,7 @@ def _compound(first: Parsed, rest: str, words: Words, units: int) -> Quantity | 
     if not inner or not inner.unit or inner.unit.dimension != unit.dimension or inner.unit.factor >= unit.factor:
         return None
     amount = first.value * unit.factor / inner.unit.factor
-    return Quantity(amount + inner.value, inner.places, inner.unit) if first.value >= 0 else None
+    return inner._replace(value=amount + inner.value) if first.value >= 0 else None
 
 
 def _number_word(word: str, words: Words) -> bool:
@@ -301,7 +343,7 @@ def _bound(text: str, words: Words) -> tuple[Fraction | None] | None:
     if text.lstrip("+-").strip() in ("∞", "inf", "oo", "infinity"):
         return (None,)
     quantity = _quantity(text, words)
-    return (quantity.value,) if quantity else None
+    return (quantity.value,) if quantity and quantity.unit != COUNT else None  # what is counted is a list
 
 
 def _lists(text: str, words: Words, head: str) -> list[Value]:

@@ -9,6 +9,7 @@
     labels         series of option labels, each one string of signs in order
     label_endings  what may stand behind the number of an option
     counters       words behind a number that count and do not measure
+    synonyms       words for units that count the same, each group one string ("day days")
     not_units      words that change the number before them ("dozen"), or make it a bound
     [grading.numerals], [grading.multipliers]   number words and their values
     [grading.units]   words for units, and their signs in `yisang.grading.units`
@@ -39,6 +40,7 @@ _LISTS = (
     "labels",
     "label_endings",
     "counters",
+    "synonyms",
     "not_units",
 )
 _TABLES = ("numerals", "multipliers", "units")
@@ -61,6 +63,11 @@ class Words:
     """By word: its value, and whether it multiplies what stands before it."""
     number_word: re.Pattern[str]
     units: Mapping[str, Unit]
+    synonyms: frozenset[frozenset[str]]
+
+    def alike(self, one: str, other: str) -> bool:
+        """Whether two words for a unit count the same."""
+        return one == other or any({one, other} <= group for group in self.synonyms)
 
 
 def words(language: str) -> Words:
@@ -98,6 +105,7 @@ def _words(languages: tuple[Language, ...]) -> Words:
         numbers=numbers,
         number_word=any_of(numbers),
         units=units,
+        synonyms=frozenset(frozenset(group.split()) for group in lists["synonyms"]),
     )
 
 
