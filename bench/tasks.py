@@ -17,7 +17,7 @@ from yisang.tasks.wording import parse
 
 
 def peak() -> float:
-    """MiB."""
+    """MiB. Of this process, which `make` and the shell that started it keep small."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
