@@ -247,9 +247,10 @@ def tasks(
     if verify is not None:
         checked = []
         for item in listing.verified_lines(verify):
-            checked.append({"process_acc": item["process_acc"], **{k: item[k] for k in ("answer_correct", "verified")}})
             if as_json:
                 print(json_line(item))
+            else:  # a file may be larger than memory
+                checked.append({key: item[key] for key in ("process_acc", "answer_correct", "verified")})
         if not as_json:
             print(listing.summary(checked))
         return

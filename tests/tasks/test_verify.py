@@ -11,6 +11,7 @@ import pytest
 
 from yisang.errors import UsageError
 from yisang.tasks.addition import CONTEXT, Sum, make_sum, verify_sum
+from yisang.tasks.contexts import context
 from yisang.tasks.graph import Graph
 from yisang.tasks.listing import listed, verified_lines
 from yisang.tasks.problems import Problem, Request, make_problems
@@ -146,8 +147,6 @@ def test_a_distractor_that_is_computed_is_extra() -> None:
     for problem in make_problems(Request("en", 4, 8), 25, 30):
         idle = [node for node in problem.graph.nodes if node not in problem.graph.needed and node.form == "literal"]
         if idle:
-            from yisang.tasks.contexts import context
-
             name = context(problem.context).words("en").names[idle[0].name]
             think, answer = gold(problem, "target_only")
             found = checked(problem, f"{think} Let Z be the number of {name}. So Z = {idle[0].constant}.", answer)
@@ -276,6 +275,16 @@ def test_steps_may_come_in_another_order() -> None:
     rest = [pair for pair in zip(said[::2], said[1::2], strict=True) if pair not in leaves]
     moved = ". ".join(part.rstrip(".") for pair in [*reversed(leaves), *rest] for part in pair) + "."
     assert checked(problem, moved, answer).verified
+
+
+def test_what_a_reverse_problem_tells_may_be_told_again_at_the_start() -> None:
+    for problem in make_problems(Request("ko", 4, 8, direction="reverse"), 29, 10):
+        think, answer = gold(problem, "mixed")
+        name, value = problem.graph.given or ("", 0)
+        told = context(problem.context).words("ko").names[name]
+        for before in (f"The number of {told} is {value}. ", f"Let Q be the number of {told}. So Q = {value}. "):
+            found = checked(problem, before + think, answer)
+            assert (found.process_acc, found.verified, found.extra) == (1, True, ()), before
 
 
 def test_a_response_that_never_ends_thinking_has_no_answer() -> None:

@@ -145,7 +145,7 @@ class _Claims:
         if key == "question":
             return
         node = self.reader.node(key, slots, self.names)
-        self.parents.setdefault(node.name, frozenset(node.parents))
+        self._depends(node.name, frozenset(node.parents))
         if node.form == "literal":
             self.values[node.name] = str(node.constant)
 
@@ -159,9 +159,13 @@ class _Claims:
             return
         references = self._references(sides[0])
         if references or _NUMBER.fullmatch(sides[0]):
-            # A number alone is a literal, unless it is only told again of what has been defined.
-            self.parents.setdefault(name, references)
+            self._depends(name, references)
         self.values[name] = sides[-1]
+
+    def _depends(self, name: str, parents: frozenset[str]) -> None:
+        """The first parents that are named count; a number alone may only tell again what a reverse problem tells."""
+        if not self.parents.get(name):
+            self.parents[name] = parents
 
     def _name(self, token: str) -> str | None:
         return self.names[token[1:-1]] if token[0] == "\ue000" else self.letters.get(token)
