@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 
 from yisang.errors import UsageError
 from yisang.tasks.addition import CONTEXT as ADDITION
-from yisang.tasks.addition import Sum, SumVerification, make_sum, verify_sum
+from yisang.tasks.addition import MAX_DIGITS, Sum, SumVerification, make_sum, verify_sum
 from yisang.tasks.graph import BadGraph, Graph
 from yisang.tasks.problems import PRESETS, Direction, Problem, Request, make_problems
 from yisang.tasks.traces import Mode
@@ -65,8 +65,8 @@ def verify_object(item: dict[str, Any]) -> Verification | SumVerification:
         grammar(language)
         if context == ADDITION:
             a, b, digits = (graph[key] for key in ("a", "b", "digits"))
-            if not all(type(number) is int for number in (a, b, digits)) or digits < 1:
-                raise TypeError("a, b and digits of a sum must be whole numbers, digits above 0")
+            if not all(type(number) is int for number in (a, b, digits)) or not 1 <= digits <= MAX_DIGITS:
+                raise TypeError(f"a, b and digits of a sum must be whole numbers, digits from 1 to {MAX_DIGITS}")
             return verify_sum(a, b, digits, response)
         return verify_response(Graph.from_json(graph), response, language, context)
     except KeyError as error:
