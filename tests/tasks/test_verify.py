@@ -209,6 +209,10 @@ def test_weights_that_are_none_are_refused(weights: tuple[float, float]) -> None
         "= = 3",
         "x" * 200_000,
         "A = B = " + "9" * 5_000 + ".",
+        "Let A be the number of 사자. So A = " + "9" * 9_000 + ".",
+        "Let A be the number of 사자. So A = " + "(" * 500 + ".",
+        "Let A be the number of 사자. So A = 1 / 0.",
+        "<think>모른다</think>답은 \\boxed{1/0}입니다.",
     ],
 )
 def test_hostile_responses_are_only_wrong(text: str) -> None:
@@ -348,6 +352,27 @@ def test_listed_problems_verify_through_a_file(tmp_path: Path) -> None:
     ("line", "says"),
     [
         ("{", "line 2, cannot be verified"),
+        (
+            '{"response": "", "lang": "xx", "context": "zoo", "graph": {"nodes": {"lion": {"form": "literal", "constant": 1}}, "query": "lion"}}',
+            "no language 'xx'",
+        ),
+        (
+            '{"response": "", "lang": null, "context": "zoo", "graph": {"nodes": {"lion": {"form": "literal", "constant": 1}}, "query": "lion"}}',
+            "cannot be verified",
+        ),
+        (
+            '{"response": "", "lang": "ko", "context": "zoo", "graph": {"nodes": {"lion": {"form": "literal", "constant": 1.5}}, "query": "lion"}}',
+            "1.5 is no whole number",
+        ),
+        (
+            '{"response": "", "lang": "ko", "context": "addition", "graph": {"a": 1, "b": 2, "digits": 0}}',
+            "digits from 1 to 100",
+        ),
+        (
+            '{"response": "", "lang": "ko", "context": "addition", "graph": {"a": 1, "b": 2, "digits": 1000000000}}',
+            "digits from 1 to 100",
+        ),
+        ("[" * 100_000, "cannot be verified"),
         ("[]", "no object"),
         ('{"lang": "ko"}', "it lacks 'response'"),
         ('{"response": 3, "lang": "ko", "context": "zoo", "graph": {}}', "response must be a text"),
