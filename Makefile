@@ -3,7 +3,8 @@
 #   make quickstart   a small corpus, from web pages to a published data set, in out/quickstart
 #   make test         all tests          make check   ruff, mypy and the direction of imports
 #   make bench        measurements beside peers; see bench/
-.PHONY: quickstart test check bench constraints clean
+#   make reproductions   slow proofs of what the documents claim; some fetch a package or train for an hour
+.PHONY: quickstart test check bench reproductions constraints clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +42,9 @@ bench: $(TEST)
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.tasks
 	$(BIN)/python -m bench.sandbox
+
+reproductions: $(TEST)
+	$(BIN)/python -m bench.grading
 
 constraints:
 	$(PYTHON) scripts/make_constraints.py

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import unicodedata
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from yisang.grading.plain import bare
@@ -79,12 +80,13 @@ class Child:
         answer: str,
         seconds: float,
         rounding: int | None = 6,
-        search: bool = False,
+        search: Sequence[Literal["latex", "expr"]] = (),
         **options: bool,
     ) -> Symbolic:
         """Compares two LaTeX texts; not symmetric, the gold is first. `seconds` count from when the child is free.
 
-        search: the texts are prose, in which Math-Verify looks for the answers itself. Then every verdict is its own.
+        search: the texts are prose, in which Math-Verify looks for answers of these kinds itself. Then every verdict is
+        its own.
         options: of `math_verify.verify` (strict, allow_set_relation_comp).
         """
         request: dict[str, Any] = {
@@ -92,7 +94,7 @@ class Child:
             "answer": answer,
             "seconds": seconds,
             "rounding": EXACT if rounding is None else rounding,
-            "search": search,
+            "search": list(search),
             "options": options,
         }
         line = json.dumps(request).encode() + b"\n"

@@ -51,10 +51,13 @@ def _compared(request: dict[str, Any], units: bool) -> str:
     )
     from sympy import Basic, MatrixBase, nan, zoo  # type: ignore[import-untyped]
 
-    searching = request["search"]
+    kinds = request["search"]
+    searching = bool(kinds)
     usual = LatexExtractionConfig().normalization_config
-    targets = [LatexExtractionConfig(boxed_match_priority=0, normalization_config=replace(usual, units=units))]
-    if searching:
+    targets = []
+    if "latex" in kinds or not searching:
+        targets.append(LatexExtractionConfig(boxed_match_priority=0, normalization_config=replace(usual, units=units)))
+    if "expr" in kinds:
         targets.append(ExprExtractionConfig())
     found: dict[str, list[Any]] = {}
     for side in ("gold", "answer"):
