@@ -1,0 +1,221 @@
+"""Rows as tokens: rendered by the student's template, with the places that are learned; too long ones listed, never cut."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from yisang.errors import UsageError
+from yisang.records import Message
+from yisang.sft.config import Config, LossOn
+from yisang.sft.rows import Row, rows_of
+from yisang.sft.templates import family_of, names, shipped_template
+from yisang.storage import Folder
+
+ROWS, DROPPED, SUMMARY = "rows.arrow", "dropped.jsonl", "rows.json"
+_GENERATION = "{% generation"
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """spans: pairs of places, start and end, whose tokens are targets."""
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+
+    @property
+    def targets(self) -> int:
+        """Tokens that are predicted: the first of a row never is."""
+        return sum(end - max(start, 1) for start, end in self.spans if end > 1)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A row as tokens, with the student's tokenizer and a template that marks what the assistant says."""
+
+    tokenizer: Any
+    template: str
+    loss_on: LossOn
+
+    def __call__(self, row: Row) -> Encoded:
+        """Raises UsageError for a row that the template cannot write, or of which nothing is learned."""
+        if not row.messages:
+            ids = [*self.tokenizer(row.text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+            return Encoded(ids, [(0, len(ids))])
+        try:
+            found = self.tokenizer.apply_chat_template(
+                _plain(row.messages),
+                chat_template=self.template,
+                tokenize=True,
+                return_dict=True,
+                return_assistant_tokens_mask=True,
+            )
+        except Exception as error:  # jinja's own kinds, of which a template may raise any
+            raise UsageError(f"The chat template cannot write the row {row.id}: {error}") from error
+        ids = list(found["input_ids"])
+        spans = [(0, len(ids))] if self.loss_on == "all" else _spans(found["assistant_masks"])
+        encoded = Encoded(ids, spans)
+        if not encoded.targets:
+            raise UsageError(
+                f"Nothing is learned of the row {row.id}: its messages ({', '.join(m.role for m in row.messages)}) have no "
+                'token of the assistant. Take the row out, or set loss_on = "all".'
+            )
+        return encoded
+
+
+def _plain(messages: Iterable[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _spans(mask: Iterable[int]) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    start, place = -1, -1
+    for place, marked in enumerate(mask):
+        if marked and start < 0:
+            start = place
+        elif not marked and start >= 0:
+            spans.append((start, place))
+            start = -1
+    return [*spans, (start, place + 1)] if start >= 0 else spans
+
+
+def training_template(tokenizer: Any, wanted: str) -> str:
+    """The chat template to train with: by name, from a file, or for "auto" the model's own where it marks the assistant's part,
+    else the shipped one of its family, where it writes a question and its answer as the model's own does."""
+    if wanted in names():
+        return shipped_template(wanted)
+    if wanted != "auto":
+        path = Path(wanted)
+        if not path.is_file():
+            raise UsageError(f"There is no chat template {wanted!r}: it is neither a file nor one of {', '.join(names())}.")
+        text = path.read_text(encoding="utf-8")
+        if _GENERATION not in text.replace("{%-", "{%"):
+            raise UsageError(
+                f"The chat template {wanted} does not say what the assistant says: put {{% generation %}} and "
+                "{% endgeneration %} around it."
+            )
+        return text
+    own = tokenizer.chat_template
+    if not own:
+        raise UsageError(f"The tokenizer has no chat template. Set model.template to one of {', '.join(names())}.")
+    if _GENERATION in own.replace("{%-", "{%"):
+        return str(own)
+    family = family_of(own)
+    if family is None:
+        raise UsageError(
+            "The model's own chat template does not mark what the assistant says, and its family is not known. Set "
+            f"model.template to a file with {{% generation %}}, or to one of {', '.join(names())}."
+        )
+    _check_same(tokenizer, own, family)
+    return shipped_template(family)
+
+
+def _check_same(tokenizer: Any, own: str, family: str) -> None:
+    """A student that is trained in one form and asked in another would seem to have learned nothing."""
+    talk = _plain([Message("user", "1 + 1?"), Message("assistant", "<think>\nOne and one.\n</think>\n\n2")])
+    texts = [
+        tokenizer.apply_chat_template(talk, chat_template=template, tokenize=False)
+        for template in (own, shipped_template(family))
+    ]
+    asked = [
+        tokenizer.apply_chat_template(talk[:1], chat_template=template, tokenize=False, add_generation_prompt=True)
+        for template in (own, shipped_template(family))
+    ]
+    for theirs, ours in (texts, asked):
+        if theirs.strip() != ours.strip():
+            raise UsageError(
+                f"The model's own chat template and the shipped one of its family ({family}) write one conversation "
+                f"differently:\n{theirs!r}\n{ours!r}\nSet model.template to a file of your own with {{% generation %}}."
+            )
+
+
+@dataclass
+class Summary:
+    """What became of the rows. tokens and targets: of those that stay."""
+
+    rows: int = 0
+    tokens: int = 0
+    targets: int = 0
+    longest: int = 0
+    dropped: int = 0
+    sources: dict[str, int] = field(default_factory=dict)
+    digest: str = ""
+
+
+def prepare(
+    config: Config, encoder: Encoder, folder: Folder, say: Callable[[str], None] = lambda line: None
+) -> Summary:
+    """Encodes all rows into `rows.arrow` in the folder, lists those over the limit in `dropped.jsonl`.
+
+    The summary's digest is of every token and every mark: a run that goes on must find the same.
+    """
+    import pyarrow as pa
+
+    schema = pa.schema(
+        [("id", pa.string()), ("input_ids", pa.list_(pa.int32())), ("spans", pa.list_(pa.list_(pa.int32())))]
+    )
+    summary, digest, sources = Summary(), hashlib.sha256(), Counter[str]()
+    with folder.create(DROPPED) as listed, folder.create(ROWS) as path:
+        with open(listed, "w", encoding="utf-8") as drops, pa.OSFile(str(path), "wb") as file:
+            with pa.ipc.new_stream(file, schema) as writer:
+                held: list[dict[str, Any]] = []
+                for name, row in _all_rows(config):
+                    encoded = encoder(row)
+                    length = len(encoded.ids)
+                    if length > config.max_length:
+                        summary.dropped += 1
+                        line = {"id": row.id, "source": name, "tokens": length, "reason": "too_long"}
+                        drops.write(json.dumps(line, ensure_ascii=False) + "\n")
+                        continue
+                    sources[name] += 1
+                    summary.rows += 1
+                    summary.tokens += length
+                    summary.targets += encoded.targets
+                    summary.longest = max(summary.longest, length)
+                    digest.update(repr((row.id, encoded.ids, encoded.spans)).encode())
+                    held.append({"id": row.id, "input_ids": encoded.ids, "spans": [list(span) for span in encoded.spans]})
+                    if len(held) == _AT_ONCE:
+                        writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
+                        held = []
+                        if summary.rows % 20_000 == 0:
+                            say(f"rows: {summary.rows:,} encoded")
+                if held:
+                    writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
+    summary.sources = dict(sources)
+    summary.digest = digest.hexdigest()
+    if not summary.rows:
+        raise UsageError(
+            f"No row is left: all {summary.dropped} are longer than max_length = {config.max_length}; {folder.address}/"
+            f"{DROPPED} lists them."
+        )
+    folder.write_bytes(SUMMARY, msgspec.json.encode(summary))
+    return summary
+
+
+def _all_rows(config: Config) -> Iterator[tuple[str, Row]]:
+    for number, data in enumerate(config.data):
+        name = data.name or data.path or data.hub or f"tasks {number}"
+        for row in rows_of(data, config.seed):
+            yield name, row
+
+
+def texts_for_tokenizer(config: Config, limit: int) -> Iterator[str]:
+    """The texts of rows of all sources, evenly, as far as `limit`."""
+    share = max(1, limit // len(config.data))
+    for data in config.data:
+        for _, row in zip(range(share), rows_of(data, config.seed), strict=False):
+            yield row.text
+            yield from (message.content for message in row.messages)
+
+
+__all__ = [
+    "DROPPED", "ROWS", "SUMMARY", "Encoded", "Encoder", "Summary", "prepare", "texts_for_tokenizer", "training_template",
+]  # fmt: skip

@@ -1,0 +1,259 @@
+"""The trainer: TRL's SFTTrainer with our steps, our checkpoints and our figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.utils.data import DataLoader, Dataset
+from transformers import PrinterCallback, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from yisang.sft.batches import EMPTY, Passes, Plan
+from yisang.sft.build import hidden_matrices
+from yisang.sft.collate import Collator
+from yisang.sft.config import Config
+from yisang.sft.optimizers import make_optimizer
+from yisang.storage import TEMPORARY, sync_folder
+
+SUMS = ("tokens", "places", "targets", "loss", "right", "entropy")
+"""tokens: of the rows. places: with padding. targets: tokens that are learned. loss, entropy: summed over targets, in nats.
+right: targets that were the likeliest token."""
+
+
+class Rows(Dataset):  # type: ignore[type-arg]
+    """Encoded rows; the place EMPTY is a row of padding without a target."""
+
+    def __init__(self, rows: Any, pad: int):
+        self.rows = rows
+        self.empty = {"input_ids": [pad, pad], "spans": []}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        found: dict[str, Any] = self.empty if place == EMPTY else self.rows[place]
+        return found
+
+
+class Trainer(SFTTrainer):
+    """Trains on the steps of a `Plan`. Loss: one mean over all targets of a step, over its passes and processes.
+
+    `say` gets a line at every log; `on_log` the figures.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        plan: Plan,
+        rows: Any,
+        *,
+        model: Any,
+        tokenizer: Any,
+        out: Path,
+        say: Callable[[str], None],
+        on_log: Callable[[dict[str, Any]], None],
+        arguments: dict[str, Any] | None = None,
+    ):
+        self.config, self.plan, self.out, self.say, self.on_log = config, plan, out, say, on_log
+        self._sums = dict.fromkeys(SUMS, 0.0)
+        self._seen: Any = None
+        super().__init__(
+            model=model,
+            args=training_arguments(config, plan, out, **(arguments or {})),
+            train_dataset=rows,
+            data_collator=Collator(tokenizer.pad_token_id, config.batch.padding_free),
+            processing_class=tokenizer,
+            callbacks=[_EveryEpoch(plan)] if config.save.every == 0 else [],
+        )
+        self.remove_callback(PrinterCallback)  # our lines say it
+        self._hook = self.model.register_forward_hook(self._keep_outputs)
+        self._clock = (time.monotonic(), 0)
+
+    # Data
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Not prepared by accelerate, which would deal the passes again: they are this process's already."""
+        passes = Passes(self.plan, self.config.batch.micro_rows, self.args.world_size, self.args.process_index)
+        rows = Rows(self.train_dataset, self.processing_class.pad_token_id)
+        return DataLoader(rows, batch_sampler=passes, collate_fn=self.data_collator)  # type: ignore[arg-type]
+
+    # Optimiser
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        if self.optimizer is None:
+            trained = self.model if model is None else model
+            self.optimizer = make_optimizer(trained, self.config.optimizer, hidden_matrices(trained))
+        return self.optimizer
+
+    # Figures
+
+    def _keep_outputs(self, model: Any, inputs: Any, outputs: Any) -> None:
+        self._seen = outputs
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        seen, self._seen = self._seen, None
+        with torch.no_grad():
+            mask = inputs.get("attention_mask")
+            added = {
+                "places": inputs["input_ids"].numel(),
+                "tokens": inputs["input_ids"].numel() if mask is None else int(mask.sum()),
+                "targets": int(seen.label_mask.sum()),
+                "loss": -float(seen.log_probs.sum()),
+                "right": float(seen.is_top1.sum()),
+                "entropy": float(seen.entropy.sum()),
+            }
+        for name, value in added.items():
+            self._sums[name] += value
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Replaces what TRL averages over passes (of unequal size) by sums over all targets since the last line."""
+        self._metrics["train"].clear()
+        if "loss" in logs:
+            logs = {name: logs[name] for name in ("grad_norm", "learning_rate") if name in logs} | self._figures()
+            self.on_log({"step": self.state.global_step, **logs})
+            self.say(self._line(logs))
+        super().log(logs, start_time)
+
+    def _figures(self) -> dict[str, float]:
+        sums = torch.tensor([self._sums[name] for name in SUMS], dtype=torch.float64, device=self.args.device)
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            dist.all_reduce(sums)
+        found = dict(zip(SUMS, sums.tolist(), strict=True))
+        self._sums = dict.fromkeys(SUMS, 0.0)
+        now, (then, step) = time.monotonic(), self._clock
+        self._clock = now, self.state.global_step
+        targets = max(1.0, found["targets"])
+        return {
+            "loss": found["loss"] / targets,
+            "token_accuracy": found["right"] / targets,
+            "entropy": found["entropy"] / targets,
+            "tokens_per_second": found["tokens"] / max(now - then, 1e-9),
+            "target_tokens_per_second": found["targets"] / max(now - then, 1e-9),
+            "pad_share": 1 - found["tokens"] / found["places"] if found["places"] else 0.0,
+            "seconds_per_step": (now - then) / max(1, self.state.global_step - step),
+        }
+
+    def _line(self, logs: dict[str, float]) -> str:
+        done, steps = self.state.global_step, self.state.max_steps
+        left = (steps - done) * logs["seconds_per_step"]
+        return (
+            f"step {done:,}/{steps:,}  loss {logs['loss']:.4f}  tokens right {logs['token_accuracy']:.1%}  "
+            f"rate {logs.get('learning_rate', 0):.2e}  {logs['tokens_per_second']:,.0f} tokens/s  "
+            f"padding {logs['pad_share']:.1%}  {_duration(left)} left"
+        )
+
+    # Checkpoints
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """TRL would write a card of its own at every checkpoint; ours is written when a model is published."""
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._saving())
+
+    def _saving(self) -> Path:
+        return self.out / f"{TEMPORARY}checkpoint"
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Written under a temporary name and renamed when it is whole, so that a kill leaves no half checkpoint."""
+        name = f"checkpoint-{self.state.global_step}"
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            for path in (self._saving() / name).rglob("*"):
+                if path.is_file():
+                    with open(path, "rb+") as file:
+                        _sync(file)
+            (self._saving() / name).rename(self.out / name)
+            sync_folder(self.out)
+            for old in checkpoints(self.out)[: -self.config.save.keep] if self.config.save.keep else []:
+                remove_tree(old)
+        self.accelerator.wait_for_everyone()
+
+
+class _EveryEpoch(TrainerCallback):
+    """Saves when an epoch ends; to transformers the whole training is one epoch."""
+
+    def __init__(self, plan: Plan):
+        self.ends = set(plan.ends())
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        if state.global_step in self.ends:
+            control.should_save = True
+        return control
+
+
+def training_arguments(config: Config, plan: Plan, out: Path, **changed: Any) -> SFTConfig:
+    """The settings in TRL's words. What our steps replace (batch size, packing, length) is set so that it is inert."""
+    cpu = config.device == "cpu" or not torch.cuda.is_available()
+    given: dict[str, Any] = {
+        "output_dir": str(out),
+        "max_steps": len(plan),
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": 1 if plan.tokens else config.batch.micro_rows,
+        "learning_rate": config.optimizer.rate,
+        "lr_scheduler_type": {
+            "cosine": "cosine_with_min_lr", "constant": "constant_with_warmup", "linear": "linear",
+        }[config.schedule.kind],
+        "lr_scheduler_kwargs": {"min_lr_rate": config.schedule.min_share} if config.schedule.kind == "cosine" else None,
+        "warmup_steps": round(config.schedule.warmup * len(plan)),
+        "max_grad_norm": config.optimizer.clip,
+        "average_tokens_across_devices": True,
+        "bf16": config.autocast and config.model.dtype == "float32",
+        "gradient_checkpointing": config.checkpointing,
+        "use_liger_kernel": config.liger,
+        "max_length": None,
+        "packing": False,
+        "padding_free": False,  # rows are laid end to end by our collator
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": not cpu,
+        "save_strategy": "steps" if config.save.every else "no",
+        "save_steps": config.save.every or 500,
+        "save_total_limit": None,
+        "logging_steps": config.log.every,
+        "logging_nan_inf_filter": False,
+        "report_to": list(config.log.report_to) or "none",
+        "disable_tqdm": True,
+        "seed": config.seed,
+        "use_cpu": cpu,
+        "full_determinism": False,
+    }  # fmt: skip
+    return SFTConfig(**{**given, **changed})
+
+
+def checkpoints(out: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    found = [path for path in out.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+
+
+def remove_tree(path: Path) -> None:
+    """Under a name that no reader takes, then for good: a kill in the middle leaves nothing that looks whole."""
+    import shutil
+
+    gone = path.with_name(f"{TEMPORARY}old-{path.name}")
+    if path != gone and path.exists():
+        path.rename(gone)
+    shutil.rmtree(gone)
+
+
+def _sync(file: Any) -> None:
+    import os
+
+    os.fsync(file.fileno())
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+__all__ = ["Rows", "Trainer", "checkpoints", "remove_tree", "training_arguments"]
