@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as an ordinary end of a command."""
+"""SIGTERM and Ctrl-C as an ordinary end of a command, at once or at a place where it can go on from."""
 
 from __future__ import annotations
 
@@ -25,6 +25,38 @@ def stoppable() -> Iterator[None]:
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Asked:
+    """Whether a signal has asked to stop. `by` is its name, "" for none."""
+
+    def __init__(self) -> None:
+        self.by = ""
+
+    def stop(self) -> Interrupt:
+        """What to raise when the place is reached."""
+        return Interrupt(Stopped(f"Stopped by {self.by}. What was finished is kept; the same command goes on from there."))
+
+
+@contextlib.contextmanager
+def asked_to_stop() -> Iterator[Asked]:
+    """The first SIGTERM or Ctrl-C is only noted, for work that has to reach a place first; a second one ends it at once."""
+    asked = Asked()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if asked.by:
+            raise asked.stop()
+        asked.by = signal.Signals(number).name
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

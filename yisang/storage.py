@@ -12,6 +12,7 @@ import errno
 import os
 import posixpath
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,8 +132,11 @@ class Folder:
     def remove_unfinished(self) -> None:
         """Removes what killed writers left behind. Only the holder of the run's lock may call this."""
         if self.local and os.path.isdir(self.root):
-            for path in Path(self.root).rglob(f"{TEMPORARY}*"):
-                path.unlink(missing_ok=True)
+            for path in list(Path(self.root).rglob(f"{TEMPORARY}*")):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
 
 
 def read_json(folder: Folder, name: str, kind: type[T]) -> T:

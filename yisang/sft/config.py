@@ -6,6 +6,7 @@ A setting that is not known is an error that names those that are. The resolved 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -260,13 +261,13 @@ def load_config(name: str, sets: Iterable[str] = ()) -> Config:
     """
     path = shipped("configs").get(name, Path(name))
     values = _read(path)
+    for setting in sets:
+        _set(values, setting)
     if values.get("preset"):
         known = shipped("presets")
         if values["preset"] not in known:
             raise UsageError(f"{path}: there is no preset {values['preset']!r}; there are {', '.join(known)}.")
         values = _merged(_read(known[values["preset"]]), values)
-    for setting in sets:
-        _set(values, setting)
     try:
         return msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
@@ -336,7 +337,7 @@ def _located(error: msgspec.ValidationError) -> str:
     known = ""
     if "unknown field" in message:
         table: Any = Config
-        for part in [part for part in name.replace("[...]", "").split(".") if part]:
+        for part in [part for part in re.sub(r"\[[^]]*\]", "", name).split(".") if part]:
             fields = {field.name: field.type for field in msgspec.structs.fields(table)}
             table = _table_of(fields.get(part))
             if table is None:

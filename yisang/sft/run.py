@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from yisang.errors import UsageError
 from yisang.sft.batches import Cost, Plan
 from yisang.sft.config import Config
 from yisang.sft.encode import ROWS, SUMMARY, Encoder, Summary, prepare, training_template
-from yisang.storage import TEMPORARY, Folder, read_json, sync_folder
+from yisang.signals import asked_to_stop
+from yisang.storage import TEMPORARY, Folder, read_json, sync_file, sync_folder
 
 Say = Callable[[str], None]
 CONFIG, RUN, LOG, MODEL = "config.json", "run.json", "log.jsonl", "model"
@@ -68,7 +68,7 @@ def train(config: Config, out: str, *, say: Say = lambda line: None, arguments: 
 
     done = checkpoints(folder)
     steps = len(prepared.plan)
-    with _log(folder, main) as write:
+    with asked_to_stop() as asked, _log(folder, main) as write:
         trainer = Trainer(
             config,
             prepared.plan,
@@ -78,11 +78,14 @@ def train(config: Config, out: str, *, say: Say = lambda line: None, arguments: 
             out=folder,
             say=say if main else lambda line: None,
             on_log=write,
+            asked=asked,
             arguments=_accumulation(prepared.plan, config) | (arguments or {}),
         )
         if main:
             say(f"training: {steps:,} steps" + (f", going on behind {done[-1].name}" if done else ""))
         trainer.train(resume_from_checkpoint=str(done[-1]) if done else None)
+        if asked.by and trainer.state.global_step < steps:
+            raise asked.stop()
     trainer.accelerator.wait_for_everyone()
     _finish(trainer, prepared, folder)
     return folder / MODEL
@@ -102,6 +105,11 @@ def prepare_training(config: Config, folder: Path, say: Say) -> Prepared:
     rows = Dataset.from_file(str(folder / ROWS))
     lengths = pa.compute.list_value_length(rows.data.column("input_ids")).to_pylist()
     model = open_model(config, tokenizer)
+    if config.batch.padding_free:
+        from yisang.sft.padding_free import refuse_leak
+
+        shortest = sorted(range(len(lengths)), key=lambda row: lengths[row])[:4]
+        refuse_leak(model, [rows[row] for row in shortest], tokenizer.pad_token_id)
     cost = Cost(matrix_parameters(model), attention_width(model))
     batch, schedule = config.batch, config.schedule
     plan = Plan(
@@ -139,9 +147,7 @@ def _claim(folder: Path, config: Config) -> None:
     """Writes the settings into a new folder; refuses one that holds others."""
     place = Folder(str(folder))
     place.remove_unfinished()
-    for left in folder.glob(f"{TEMPORARY}*"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
-    settings = config.to_json()
+    settings = json.loads(json.dumps(config.to_json()))  # tuples as the lists that they are when they are read again
     identity = {name: value for name, value in settings.items() if name not in _FREE}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     if place.exists(RUN):
@@ -233,8 +239,7 @@ def _finish(trainer: Any, prepared: Prepared, folder: Path) -> None:
     tokenizer.save_pretrained(saving)
     for path in saving.rglob("*"):
         if path.is_file():
-            with open(path, "rb+") as file:
-                os.fsync(file.fileno())
+            sync_file(path)
     saving.rename(folder / MODEL)
     sync_folder(folder)
     trainer.accelerator.wait_for_everyone()

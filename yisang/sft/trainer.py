@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,14 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from yisang.errors import UsageError
 from yisang.sft.batches import EMPTY, Passes, Plan
 from yisang.sft.build import hidden_matrices
 from yisang.sft.collate import Collator
 from yisang.sft.config import Config
 from yisang.sft.optimizers import make_optimizer
-from yisang.storage import TEMPORARY, sync_folder
+from yisang.signals import Asked
+from yisang.storage import TEMPORARY, sync_file, sync_folder
 
 SUMS = ("tokens", "places", "targets", "loss", "right", "entropy")
 """tokens: of the rows. places: with padding. targets: tokens that are learned. loss, entropy: summed over targets, in nats.
@@ -57,6 +60,7 @@ class Trainer(SFTTrainer):
         out: Path,
         say: Callable[[str], None],
         on_log: Callable[[dict[str, Any]], None],
+        asked: Asked | None = None,
         arguments: dict[str, Any] | None = None,
     ):
         self.config, self.plan, self.out, self.say, self.on_log = config, plan, out, say, on_log
@@ -68,7 +72,7 @@ class Trainer(SFTTrainer):
             train_dataset=rows,
             data_collator=Collator(tokenizer.pad_token_id, config.batch.padding_free),
             processing_class=tokenizer,
-            callbacks=[_EveryEpoch(plan)] if config.save.every == 0 else [],
+            callbacks=[_Saves(config, plan, asked or Asked())],
         )
         self.remove_callback(PrinterCallback)  # our lines say it
         self._hook = self.model.register_forward_hook(self._keep_outputs)
@@ -168,25 +172,37 @@ class Trainer(SFTTrainer):
         if self.args.should_save:
             for path in (self._saving() / name).rglob("*"):
                 if path.is_file():
-                    with open(path, "rb+") as file:
-                        _sync(file)
+                    sync_file(path)
             (self._saving() / name).rename(self.out / name)
+            self._saving().rmdir()
             sync_folder(self.out)
             for old in checkpoints(self.out)[: -self.config.save.keep] if self.config.save.keep else []:
                 remove_tree(old)
         self.accelerator.wait_for_everyone()
 
 
-class _EveryEpoch(TrainerCallback):
-    """Saves when an epoch ends; to transformers the whole training is one epoch."""
+class _Saves(TrainerCallback):
+    """Says when a checkpoint is due: every so many steps, or where an epoch ends (to transformers the whole training is one
+    epoch); and when a signal has asked to stop, on any of the processes."""
 
-    def __init__(self, plan: Plan):
-        self.ends = set(plan.ends())
+    def __init__(self, config: Config, plan: Plan, asked: Asked):
+        self.every, self.ends, self.asked = config.save.every, set(plan.ends()), asked
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if state.global_step in self.ends:
-            control.should_save = True
+        due = state.global_step % self.every == 0 if self.every else state.global_step in self.ends
+        if self._stop(args):
+            due = control.should_training_stop = True
+        control.should_save = due and state.global_step < state.max_steps
         return control
+
+    def _stop(self, args: Any) -> bool:
+        if args.world_size == 1:
+            return bool(self.asked.by)
+        stop = torch.tensor(float(bool(self.asked.by)), device=args.device)
+        dist.all_reduce(stop)
+        if stop and not self.asked.by:
+            self.asked.by = "a signal to another process"
+        return bool(stop)
 
 
 def training_arguments(config: Config, plan: Plan, out: Path, **changed: Any) -> SFTConfig:
@@ -214,8 +230,7 @@ def training_arguments(config: Config, plan: Plan, out: Path, **changed: Any) ->
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "remove_unused_columns": False,
         "dataloader_pin_memory": not cpu,
-        "save_strategy": "steps" if config.save.every else "no",
-        "save_steps": config.save.every or 500,
+        "save_strategy": "no",  # _Saves says when
         "save_total_limit": None,
         "logging_steps": config.log.every,
         "logging_nan_inf_filter": False,
@@ -223,9 +238,22 @@ def training_arguments(config: Config, plan: Plan, out: Path, **changed: Any) ->
         "disable_tqdm": True,
         "seed": config.seed,
         "use_cpu": cpu,
-        "full_determinism": False,
+        **_sharding(config, cpu),
     }  # fmt: skip
     return SFTConfig(**{**given, **changed})
+
+
+def _sharding(config: Config, cpu: bool) -> dict[str, Any]:
+    """FSDP2 around each decoder layer. Only on GPUs: on a CPU accelerate makes DDP of it without a word."""
+    for name in ("fsdp", "liger"):
+        if getattr(config, name) and cpu:
+            raise UsageError(f"{name} = true needs a GPU, and there is none here. Set {name}=false.")
+    if not config.fsdp:
+        return {}
+    settings = {"version": 2, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP", "state_dict_type": "SHARDED_STATE_DICT"}
+    if config.checkpointing:
+        settings["activation_checkpointing"] = True  # type: ignore[assignment]
+    return {"fsdp": True, "fsdp_config": settings, "gradient_checkpointing": False}
 
 
 def checkpoints(out: Path) -> list[Path]:
@@ -236,18 +264,10 @@ def checkpoints(out: Path) -> list[Path]:
 
 def remove_tree(path: Path) -> None:
     """Under a name that no reader takes, then for good: a kill in the middle leaves nothing that looks whole."""
-    import shutil
-
     gone = path.with_name(f"{TEMPORARY}old-{path.name}")
     if path != gone and path.exists():
         path.rename(gone)
     shutil.rmtree(gone)
-
-
-def _sync(file: Any) -> None:
-    import os
-
-    os.fsync(file.fileno())
 
 
 def _duration(seconds: float) -> str:

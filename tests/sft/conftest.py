@@ -1,0 +1,67 @@
+"""A student of 30,000 parameters, its tokenizer, and configurations over worded tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("trl")
+
+from yisang.sft.config import Config, Tokenizer
+from yisang.sft.tokenizer import train_tokenizer
+from yisang.tasks.problems import Request, make_problems
+
+TINY = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "intermediate_size": 48,
+    "max_position_embeddings": 512,
+    "tie_word_embeddings": True,
+}
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory) -> Path:
+    """A folder with a small tokenizer of worded tasks and the template `mini`."""
+    texts = []
+    for language in ("ko", "en"):
+        for problem in make_problems(Request(language=language, low=1, high=3, preset="narrow"), 5, 200):
+            texts += [problem.question, problem.trace]
+    folder = tmp_path_factory.mktemp("tokenizer")
+    train_tokenizer(texts, Tokenizer(vocabulary=900)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def settings(tokenizer) -> Any:
+    """settings(rows=12, batch={...}) → a Config over worded tasks for the tiny student."""
+
+    def make(rows: int = 12, **tables: Any) -> Config:
+        values = {
+            "model": {
+                "init": "config", "architecture": "qwen3", "config": TINY, "tokenizer": str(tokenizer), "dtype": "float64",
+            },
+            "data": [{"rows": rows, "tasks": {"ops": "1-3", "seed": 3}}],
+            "batch": {"rows": 12, "micro_rows": 12},
+            "optimizer": {"rate": 1e-3, "clip": 0.0},
+            "schedule": {"warmup": 0.0},
+            "save": {"every": 1000, "dtype": "float64"},
+            "log": {"every": 1},
+            "max_length": 512,
+            "device": "cpu",
+        }  # fmt: skip
+        for name, value in tables.items():
+            if isinstance(value, dict) and isinstance(values.get(name), dict):
+                values[name] = {**values[name], **value}
+            else:
+                values[name] = value
+        return msgspec.convert(values, Config)
+
+    return make

@@ -1,0 +1,169 @@
+"""Killed at any step, a training goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from yisang.errors import Interrupt, UsageError
+from yisang.sft import run
+from yisang.sft.trainer import checkpoints
+
+
+def log(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def learned(out: Path) -> list[tuple[int, float, float]]:
+    return [(line["step"], line["loss"], line["grad_norm"]) for line in log(out)]
+
+
+def bytes_of(out: Path) -> bytes:
+    return (out / "model" / "model.safetensors").read_bytes()
+
+
+def _killed(config: Any, out: str, step: int) -> None:
+    def say(line: str) -> None:
+        if line.startswith(f"step {step}/"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run.train(config, out, say=say)
+
+
+def kill_at(config: Any, out: Path, step: int) -> None:
+    process = multiprocessing.get_context("fork").Process(target=_killed, args=(config, str(out), step))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.fixture
+def config(settings):
+    return settings(
+        rows=40,
+        model={"dtype": "float32"},
+        batch={"rows": 4, "micro_rows": 2},
+        optimizer={"name": "muon", "muon_rate": 1e-2, "clip": 1.0},
+        schedule={"epochs": 2, "warmup": 0.1},
+        save={"every": 3, "keep": 2, "dtype": "float32"},
+    )
+
+
+def test_killed_at_five_steps_the_losses_are_bit_equal_to_those_of_an_uninterrupted_run(config, tmp_path):
+    run.train(config, str(tmp_path / "straight"))
+    steps = sorted(random.Random(7).sample(range(1, 20), 5))
+    for step in steps:
+        kill_at(config, tmp_path / "killed", step)
+    run.train(config, str(tmp_path / "killed"))
+    assert learned(tmp_path / "killed") == learned(tmp_path / "straight")
+    assert [line["step"] for line in log(tmp_path / "straight")] == list(range(1, 21))
+    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "straight")
+
+
+def test_another_order_of_rows_would_be_seen(config, settings, tmp_path):
+    """The wrong twin: going on with another seed."""
+    import msgspec
+
+    run.train(config, str(tmp_path / "straight"))
+    run.train(msgspec.structs.replace(config, seed=1), str(tmp_path / "other"))
+    assert learned(tmp_path / "other") != learned(tmp_path / "straight")
+
+
+def test_a_half_written_checkpoint_is_never_taken(config, tmp_path, monkeypatch):
+    """Killed while it writes the second checkpoint, it goes on behind the first."""
+    out = tmp_path / "run"
+
+    def dies(config: Any, out: str) -> None:
+        from yisang.sft.trainer import Trainer
+
+        whole = Trainer._save_optimizer_and_scheduler
+
+        def half(self: Any, folder: str) -> None:
+            if folder.endswith("checkpoint-6"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            whole(self, folder)
+
+        Trainer._save_optimizer_and_scheduler = half
+        run.train(config, out)
+
+    process = multiprocessing.get_context("fork").Process(target=dies, args=(config, str(out)))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    assert [path.name for path in checkpoints(out)] == ["checkpoint-3"]
+    run.train(config, str(out))
+    run.train(config, str(tmp_path / "straight"))
+    assert learned(out) == learned(tmp_path / "straight")
+
+
+def test_a_signal_saves_and_stops_and_the_same_call_goes_on(config, tmp_path):
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if line.startswith("step 5/"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupt, match=r"Stopped by SIGTERM.*the same command goes on"):
+        run.train(config, str(tmp_path / "run"), say=say)
+    stopped = checkpoints(tmp_path / "run")[-1].name
+    assert stopped in ("checkpoint-5", "checkpoint-6")
+    run.train(config, str(tmp_path / "run"), say=lines.append)
+    assert f"training: 20 steps, going on behind {stopped}" in lines
+    run.train(config, str(tmp_path / "straight"))
+    assert learned(tmp_path / "run") == learned(tmp_path / "straight")
+
+
+def test_only_so_many_checkpoints_are_kept(config, tmp_path):
+    run.train(config, str(tmp_path / "run"))
+    assert [path.name for path in checkpoints(tmp_path / "run")] == ["checkpoint-15", "checkpoint-18"]
+    assert not list((tmp_path / "run").glob(".writing-*"))
+
+
+def test_a_folder_of_another_training_is_refused(config, tmp_path):
+    import msgspec
+
+    out = str(tmp_path / "run")
+    model = run.train(config, out)
+    lines: list[str] = []
+    assert run.train(config, out, say=lines.append) == model
+    assert lines == [f"{out}: already trained"]
+    changed = msgspec.structs.replace(config, optimizer=msgspec.structs.replace(config.optimizer, rate=0.5), max_length=400)
+    with pytest.raises(UsageError, match=r"other settings \(optimizer, max_length\)"):
+        run.train(changed, out)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty and holds no training"):
+        run.train(config, str(tmp_path / "full"))
+    assert (tmp_path / "full" / "notes.txt").read_text() == "mine"
+
+
+def test_how_often_it_saves_and_logs_may_change(config, tmp_path):
+    import msgspec
+
+    out = tmp_path / "run"
+    kill_at(config, out, 8)
+    run.train(msgspec.structs.replace(config, save=msgspec.structs.replace(config.save, every=7)), str(out))
+    run.train(config, str(tmp_path / "straight"))
+    assert learned(out) == learned(tmp_path / "straight")
+
+
+def test_the_model_folder_is_a_model(config, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = run.train(config, str(tmp_path / "run"))
+    found = AutoModelForCausalLM.from_pretrained(model)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    assert found.dtype == torch.float32
+    assert "{% generation %}" in tokenizer.chat_template
+    ids = tokenizer.apply_chat_template([{"role": "user", "content": "1"}], add_generation_prompt=True, return_tensors="pt")
+    assert found.generate(**ids, max_new_tokens=3).shape[1] <= ids["input_ids"].shape[1] + 3
