@@ -8,9 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("trl")
-
 from yisang.sft.config import Config, Tokenizer
 from yisang.sft.tokenizer import train_tokenizer
 from yisang.tasks.problems import Request, make_problems

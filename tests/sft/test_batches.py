@@ -70,9 +70,7 @@ def brute_force(costs: list[int], passes: int) -> int:
     """The cheapest dearest pass over all cuts of rows that are sorted by length."""
     if passes == 1:
         return len(costs) * costs[0]
-    return min(
-        max(cut * costs[0], brute_force(costs[cut:], passes - 1)) for cut in range(1, len(costs) - passes + 2)
-    )
+    return min(max(cut * costs[0], brute_force(costs[cut:], passes - 1)) for cut in range(1, len(costs) - passes + 2))
 
 
 @given(st.lists(st.integers(2, 400), min_size=3, max_size=9), st.integers(1, 3))

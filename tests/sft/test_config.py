@@ -39,7 +39,9 @@ def test_a_preset_stands_under_the_file_and_set_over_it(write):
 
 
 def test_the_presets_say_what_the_paper_and_the_working_files_say(write):
-    paper, files = (load_config(write(GOOD.replace("paper", name), f"{name}.toml")) for name in ("paper", "working-files"))
+    paper, files = (
+        load_config(write(GOOD.replace("paper", name), f"{name}.toml")) for name in ("paper", "working-files")
+    )
     assert (paper.optimizer.rate, paper.optimizer.weight_decay, paper.schedule.warmup) == (2e-5, 1e-5, 0.10)
     assert (files.optimizer.rate, files.optimizer.weight_decay, files.schedule.warmup) == (2e-5, 0.01, 0.05)
     assert (paper.max_length, files.max_length) == (16000, 16384)

@@ -13,9 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-torch = pytest.importorskip("torch")
-
+import torch
 from transformers import TrainerCallback
 
 from yisang.errors import UsageError
@@ -173,7 +171,11 @@ def test_two_processes_are_one(settings, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0", "--rdzv_backend",
                "c10d", "--rdzv_endpoint", "localhost:0", str(tmp_path / "two.py"), str(tmp_path / "config.json"),
                str(tmp_path / "two")]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "OMP_NUM_THREADS": "1",
+    }
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("WORLD 2") == 2, ran.stdout

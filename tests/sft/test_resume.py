@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from yisang.errors import Interrupt, UsageError
 from yisang.sft import run
@@ -137,7 +136,9 @@ def test_a_folder_of_another_training_is_refused(config, tmp_path):
     lines: list[str] = []
     assert run.train(config, out, say=lines.append) == model
     assert lines == [f"{out}: already trained"]
-    changed = msgspec.structs.replace(config, optimizer=msgspec.structs.replace(config.optimizer, rate=0.5), max_length=400)
+    changed = msgspec.structs.replace(
+        config, optimizer=msgspec.structs.replace(config.optimizer, rate=0.5), max_length=400
+    )
     with pytest.raises(UsageError, match=r"other settings \(optimizer, max_length\)"):
         run.train(changed, out)
     (tmp_path / "full").mkdir()
@@ -145,6 +146,20 @@ def test_a_folder_of_another_training_is_refused(config, tmp_path):
     with pytest.raises(UsageError, match="is not empty and holds no training"):
         run.train(config, str(tmp_path / "full"))
     assert (tmp_path / "full" / "notes.txt").read_text() == "mine"
+
+
+def test_rows_that_have_changed_are_not_taken_for_those_that_were_trained_on(config, tmp_path):
+    import msgspec
+
+    from yisang.sft.config import Data
+
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "1", "completion": "2"}\n' * 40)
+    read = msgspec.structs.replace(config, data=(Data(path=str(file)),))
+    kill_at(read, tmp_path / "run", 5)
+    file.write_text('{"prompt": "1", "completion": "3"}\n' * 41)
+    with pytest.raises(UsageError, match=r"rows.jsonl has changed since the training"):
+        run.train(read, str(tmp_path / "run"))
 
 
 def test_how_often_it_saves_and_logs_may_change(config, tmp_path):
@@ -165,5 +180,7 @@ def test_the_model_folder_is_a_model(config, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(model)
     assert found.dtype == torch.float32
     assert "{% generation %}" in tokenizer.chat_template
-    ids = tokenizer.apply_chat_template([{"role": "user", "content": "1"}], add_generation_prompt=True, return_tensors="pt")
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "1"}], add_generation_prompt=True, return_tensors="pt"
+    )
     assert found.generate(**ids, max_new_tokens=3).shape[1] <= ids["input_ids"].shape[1] + 3

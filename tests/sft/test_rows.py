@@ -22,7 +22,9 @@ TALK = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "<
 def file(tmp_path):
     def make(*rows, name: str = "rows.jsonl") -> str:
         path = tmp_path / name
-        path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8")
+        path.write_text(
+            "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8"
+        )
         return str(path)
 
     return make

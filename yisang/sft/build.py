@@ -13,6 +13,7 @@ from yisang.errors import UsageError
 from yisang.sft.config import Config, Init
 from yisang.sft.encode import texts_for_tokenizer
 from yisang.sft.tokenizer import train_tokenizer
+from yisang.storage import TEMPORARY
 
 _OUTPUTS = ("o_proj.weight", "down_proj.weight")
 """The last matrices of a block, as the Llama family and those after it name them."""
@@ -28,7 +29,9 @@ def open_tokenizer(config: Config, folder: Path, say: Callable[[str], None]) -> 
         if not (kept / "tokenizer.json").exists():
             say(f"tokenizer: {config.tokenizer.vocabulary} tokens, from {config.tokenizer.rows:,} rows")
             found = train_tokenizer(texts_for_tokenizer(config, config.tokenizer.rows), config.tokenizer)
-            found.save_pretrained(kept)
+            saving = folder / f"{TEMPORARY}tokenizer"
+            found.save_pretrained(saving)
+            saving.rename(kept)
         wanted = str(kept)
     try:
         found = AutoTokenizer.from_pretrained(
@@ -75,7 +78,9 @@ def _configuration(config: Config, tokenizer: Any) -> Any:
     try:
         return AutoConfig.for_model(config.model.architecture, vocab_size=len(tokenizer), **ends, **config.model.config)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"model.config is no configuration of {config.model.architecture}: {_first_line(error)}") from error
+        raise UsageError(
+            f"model.config is no configuration of {config.model.architecture}: {_first_line(error)}"
+        ) from error
 
 
 @torch.no_grad()
@@ -109,7 +114,9 @@ def matrix_parameters(model: Any) -> int:
     """Parameters that multiply every token: those of all matrices but the input embedding (a tied one counts as output)."""
     embedding = model.get_input_embeddings().weight
     tied = model.get_output_embeddings().weight is embedding
-    return sum(weight.numel() for weight in model.parameters() if weight.ndim >= 2 and (tied or weight is not embedding))
+    return sum(
+        weight.numel() for weight in model.parameters() if weight.ndim >= 2 and (tied or weight is not embedding)
+    )
 
 
 def attention_width(model: Any) -> int:

@@ -229,9 +229,15 @@ class Config(Table, frozen=True, kw_only=True):
                 min(self.batch.rows, self.batch.micro_rows, self.batch.pool) >= 1,
                 "batch.rows, micro_rows and pool must be 1 or more.",
             ),
-            (self.schedule.epochs >= 1 and self.schedule.steps >= 0, "schedule.epochs must be 1 or more, steps 0 or more."),
+            (
+                self.schedule.epochs >= 1 and self.schedule.steps >= 0,
+                "schedule.epochs must be 1 or more, steps 0 or more.",
+            ),
             (0 <= self.schedule.warmup < 1, "schedule.warmup is a share of all steps: 0 or more, below 1."),
-            (self.optimizer.rate > 0 and self.optimizer.clip >= 0, "optimizer.rate must be above 0 and clip 0 or more."),
+            (
+                self.optimizer.rate > 0 and self.optimizer.clip >= 0,
+                "optimizer.rate must be above 0 and clip 0 or more.",
+            ),
             (self.log.every >= 1 and self.save.every >= 0, "log.every must be 1 or more and save.every 0 or more."),
         )
         for good, message in checks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -16,7 +17,7 @@ from yisang.errors import UsageError
 from yisang.records import Message
 from yisang.sft.config import Config, LossOn
 from yisang.sft.rows import Row, rows_of
-from yisang.sft.templates import family_of, names, shipped_template
+from yisang.sft.templates import names, shipped_template
 from yisang.storage import Folder
 
 ROWS, DROPPED, SUMMARY = "rows.arrow", "dropped.jsonl", "rows.json"
@@ -89,13 +90,15 @@ def _spans(mask: Iterable[int]) -> list[tuple[int, int]]:
 
 def training_template(tokenizer: Any, wanted: str) -> str:
     """The chat template to train with: by name, from a file, or for "auto" the model's own where it marks the assistant's part,
-    else the shipped one of its family, where it writes a question and its answer as the model's own does."""
+    else the shipped one that writes a question and its answer as the model's own does."""
     if wanted in names():
         return shipped_template(wanted)
     if wanted != "auto":
         path = Path(wanted)
         if not path.is_file():
-            raise UsageError(f"There is no chat template {wanted!r}: it is neither a file nor one of {', '.join(names())}.")
+            raise UsageError(
+                f"There is no chat template {wanted!r}: it is neither a file nor one of {', '.join(names())}."
+            )
         text = path.read_text(encoding="utf-8")
         if _GENERATION not in text.replace("{%-", "{%"):
             raise UsageError(
@@ -108,33 +111,28 @@ def training_template(tokenizer: Any, wanted: str) -> str:
         raise UsageError(f"The tokenizer has no chat template. Set model.template to one of {', '.join(names())}.")
     if _GENERATION in own.replace("{%-", "{%"):
         return str(own)
-    family = family_of(own)
+    family = next((name for name in names() if _same(tokenizer, own, shipped_template(name))), None)
     if family is None:
         raise UsageError(
-            "The model's own chat template does not mark what the assistant says, and its family is not known. Set "
-            f"model.template to a file with {{% generation %}}, or to one of {', '.join(names())}."
+            "The model's own chat template does not mark what the assistant says, and none of the shipped ones "
+            f"({', '.join(names())}) writes a question and its answer as it does. Set model.template to a file of your own with "
+            "{% generation %} around what the assistant says."
         )
-    _check_same(tokenizer, own, family)
     return shipped_template(family)
 
 
-def _check_same(tokenizer: Any, own: str, family: str) -> None:
-    """A student that is trained in one form and asked in another would seem to have learned nothing."""
-    talk = _plain([Message("user", "1 + 1?"), Message("assistant", "<think>\nOne and one.\n</think>\n\n2")])
-    texts = [
-        tokenizer.apply_chat_template(talk, chat_template=template, tokenize=False)
-        for template in (own, shipped_template(family))
-    ]
-    asked = [
-        tokenizer.apply_chat_template(talk[:1], chat_template=template, tokenize=False, add_generation_prompt=True)
-        for template in (own, shipped_template(family))
-    ]
-    for theirs, ours in (texts, asked):
-        if theirs.strip() != ours.strip():
-            raise UsageError(
-                f"The model's own chat template and the shipped one of its family ({family}) write one conversation "
-                f"differently:\n{theirs!r}\n{ours!r}\nSet model.template to a file of your own with {{% generation %}}."
-            )
+def _same(tokenizer: Any, own: str, ours: str) -> bool:
+    """Whether two templates write a question, and it with its answer, alike: a student that is trained in one form and asked
+    in another would seem to have learned nothing."""
+    asked = Message("user", "1 + 1?")
+    answers = [Message("assistant", text) for text in ("<think>\nOne and one.\n</think>\n\n2", "2")]
+
+    def written(template: str) -> list[str]:
+        render = functools.partial(tokenizer.apply_chat_template, chat_template=template, tokenize=False)
+        question = render(_plain([asked]), add_generation_prompt=True)
+        return [question, *(render(_plain([asked, answer])).strip() for answer in answers)]
+
+    return written(own) == written(ours)
 
 
 @dataclass
@@ -163,32 +161,36 @@ def prepare(
         [("id", pa.string()), ("input_ids", pa.list_(pa.int32())), ("spans", pa.list_(pa.list_(pa.int32())))]
     )
     summary, digest, sources = Summary(), hashlib.sha256(), Counter[str]()
-    with folder.create(DROPPED) as listed, folder.create(ROWS) as path:
-        with open(listed, "w", encoding="utf-8") as drops, pa.OSFile(str(path), "wb") as file:
-            with pa.ipc.new_stream(file, schema) as writer:
-                held: list[dict[str, Any]] = []
-                for name, row in _all_rows(config):
-                    encoded = encoder(row)
-                    length = len(encoded.ids)
-                    if length > config.max_length:
-                        summary.dropped += 1
-                        line = {"id": row.id, "source": name, "tokens": length, "reason": "too_long"}
-                        drops.write(json.dumps(line, ensure_ascii=False) + "\n")
-                        continue
-                    sources[name] += 1
-                    summary.rows += 1
-                    summary.tokens += length
-                    summary.targets += encoded.targets
-                    summary.longest = max(summary.longest, length)
-                    digest.update(repr((row.id, encoded.ids, encoded.spans)).encode())
-                    held.append({"id": row.id, "input_ids": encoded.ids, "spans": [list(span) for span in encoded.spans]})
-                    if len(held) == _AT_ONCE:
-                        writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
-                        held = []
-                        if summary.rows % 20_000 == 0:
-                            say(f"rows: {summary.rows:,} encoded")
-                if held:
-                    writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
+    with (
+        folder.create(DROPPED) as listed,
+        folder.create(ROWS) as path,
+        open(listed, "w", encoding="utf-8") as drops,
+        pa.OSFile(str(path), "wb") as file,
+        pa.ipc.new_stream(file, schema) as writer,
+    ):
+        held: list[dict[str, Any]] = []
+        for name, row in _all_rows(config):
+            encoded = encoder(row)
+            length = len(encoded.ids)
+            if length > config.max_length:
+                summary.dropped += 1
+                line = {"id": row.id, "source": name, "tokens": length, "reason": "too_long"}
+                drops.write(json.dumps(line, ensure_ascii=False) + "\n")
+                continue
+            sources[name] += 1
+            summary.rows += 1
+            summary.tokens += length
+            summary.targets += encoded.targets
+            summary.longest = max(summary.longest, length)
+            digest.update(repr((row.id, encoded.ids, encoded.spans)).encode())
+            held.append({"id": row.id, "input_ids": encoded.ids, "spans": [list(span) for span in encoded.spans]})
+            if len(held) == _AT_ONCE:
+                writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
+                held = []
+                if summary.rows % 20_000 == 0:
+                    say(f"rows: {summary.rows:,} encoded")
+        if held:
+            writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
     summary.sources = dict(sources)
     summary.digest = digest.hexdigest()
     if not summary.rows:

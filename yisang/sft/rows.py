@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from collections.abc import Iterator
@@ -113,11 +112,27 @@ def _read(data: Data) -> Iterator[tuple[str, Any]]:
     if (path / "manifest.json").exists():
         yield from _run(path)
         return
-    files = sorted(file for file in path.rglob("*") if file.suffix in (".jsonl", ".parquet")) if path.is_dir() else [path]
+    files = _files(path)
     if not files:
         raise UsageError(f"{path} holds no .jsonl or .parquet file.")
     for file in files:
         yield from _parquet(file) if file.suffix == ".parquet" else _lines(file)
+
+
+def files_of(data: Data) -> dict[str, tuple[int, int]]:
+    """The files that a source reads, with size and time of change (ns); the manifest stands for a finished run."""
+    path = Path(data.path)
+    if not data.path or not path.exists():
+        return {}
+    manifest = path / "manifest.json"
+    files = [manifest] if manifest.exists() else _files(path)
+    return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
+
+
+def _files(path: Path) -> list[Path]:
+    return (
+        sorted(file for file in path.rglob("*") if file.suffix in (".jsonl", ".parquet")) if path.is_dir() else [path]
+    )
 
 
 def _lines(file: Path) -> Iterator[tuple[str, Any]]:
@@ -153,13 +168,15 @@ def _run(path: Path) -> Iterator[tuple[str, Any]]:
     out, run = open_run(str(path))
     for record in Boundary(out, run.sink).all_records():
         if not isinstance(record, Example):
-            raise UsageError(f"{path} ends in records of kind {record.kind_name}, and only training rows (example) can be "
-                             "trained on. Add the step ToExample to its recipe.")
+            raise UsageError(
+                f"{path} ends in records of kind {record.kind_name}, and only training rows (example) can be "
+                "trained on. Add the step ToExample to its recipe."
+            )
         yield f"{path}, {record.id}", {"id": record.id, "messages": msgspec.to_builtins(record.messages)}
 
 
 def _hub(data: Data) -> Iterator[tuple[str, Any]]:
-    from datasets import load_dataset  # type: ignore[import-untyped]
+    from datasets import load_dataset
 
     found = load_dataset(data.hub, data.subset, split=data.split, revision=data.revision)
     for number, value in enumerate(found):
@@ -195,9 +212,7 @@ def _problem(tasks: TaskSet, index: int) -> tuple[str, str]:
     low, high = parse_range(tasks.ops)
     asked = tasks.language if tasks.skill == "solve" else tasks.source
     mode = tasks.mode if tasks.skill == "solve" else "target_only"
-    request = Request(
-        language=asked, low=low, high=high, context=tasks.context, preset=tasks.preset, mode=mode
-    )
+    request = Request(language=asked, low=low, high=high, context=tasks.context, preset=tasks.preset, mode=mode)
     problem = make_problem(request, tasks.seed, index)
     if tasks.skill == "solve":
         return problem.question, problem.trace
@@ -212,12 +227,3 @@ def _problem(tasks: TaskSet, index: int) -> tuple[str, str]:
 def _sum(tasks: TaskSet, index: int) -> tuple[str, str]:
     item = make_sum(tasks.language, *parse_range(tasks.ops), tasks.seed, index)
     return item.question, item.trace
-
-
-def digest(data: Data) -> str:
-    """Of what the source holds now: files by their bytes, tasks by their settings and words."""
-    found = hashlib.sha256(repr(data).encode())
-    if data.path:
-        for place, value in _read(data):
-            found.update(f"{place}\n{json.dumps(value, sort_keys=True, default=str)}\n".encode())
-    return found.hexdigest()

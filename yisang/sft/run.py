@@ -19,6 +19,7 @@ from yisang.errors import UsageError
 from yisang.sft.batches import Cost, Plan
 from yisang.sft.config import Config
 from yisang.sft.encode import ROWS, SUMMARY, Encoder, Summary, prepare, training_template
+from yisang.sft.rows import files_of
 from yisang.signals import asked_to_stop
 from yisang.storage import TEMPORARY, Folder, read_json, sync_file, sync_folder
 
@@ -125,7 +126,9 @@ def _rows(config: Config, encoder: Encoder, folder: Path, say: Say) -> Summary:
         return read_json(place, SUMMARY, Summary)
     found = prepare(config, encoder, place, say)
     dropped = f", {found.dropped:,} too long (dropped.jsonl)" if found.dropped else ""
-    say(f"rows: {found.rows:,}, {found.tokens:,} tokens, {found.targets:,} of them learned, longest {found.longest}{dropped}")
+    say(
+        f"rows: {found.rows:,}, {found.tokens:,} tokens, {found.targets:,} of them learned, longest {found.longest}{dropped}"
+    )
     return found
 
 
@@ -140,7 +143,7 @@ def _accumulation(plan: Plan, config: Config) -> dict[str, Any]:
 def _cuda(config: Config) -> bool:
     import torch
 
-    return config.device != "cpu" and torch.cuda.is_available()
+    return config.device != "cpu" and bool(torch.cuda.is_available())
 
 
 def _claim(folder: Path, config: Config) -> None:
@@ -150,6 +153,7 @@ def _claim(folder: Path, config: Config) -> None:
     settings = json.loads(json.dumps(config.to_json()))  # tuples as the lists that they are when they are read again
     identity = {name: value for name, value in settings.items() if name not in _FREE}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    inputs = {name: list(state) for data in config.data for name, state in files_of(data).items()}
     if place.exists(RUN):
         found = read_json(place, RUN, dict[str, Any])
         if found["settings"] != digest:
@@ -159,11 +163,17 @@ def _claim(folder: Path, config: Config) -> None:
                 f"{folder} holds a training with other settings ({', '.join(changed) or 'another version of yisang'}). "
                 "Name another --out, or remove the folder."
             )
+        changed = [name for name, state in inputs.items() if found["inputs"].get(name) != state]
+        if changed or set(found["inputs"]) - set(inputs):
+            named = ", ".join(changed or sorted(set(found["inputs"]) - set(inputs)))
+            raise UsageError(
+                f"{named} has changed since the training in {folder} began. Name another --out to train on what it is now."
+            )
     elif any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty and holds no training of yisang. Name another --out.")
     else:
         place.write_bytes(CONFIG, json.dumps(settings, indent=2, ensure_ascii=False).encode())
-        place.write_bytes(RUN, json.dumps({"settings": digest}).encode())
+        place.write_bytes(RUN, json.dumps({"settings": digest, "inputs": inputs}).encode())
 
 
 @contextlib.contextmanager
@@ -181,7 +191,7 @@ def _first_process_first(folder: Path) -> Iterator[None]:
 def _has_gpu() -> bool:
     import torch
 
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())
 
 
 def _begin_log(folder: Path) -> None:

@@ -48,7 +48,9 @@ def train_tokenizer(texts: Iterable[str], settings: Tokenizer) -> Any:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     room = settings.vocabulary - len(SPECIAL) - len(PLAIN) - len(told)
     if room <= len(alphabet):
-        raise UsageError(f"tokenizer.vocabulary is {settings.vocabulary}; it must be above {settings.vocabulary - room + 256}.")
+        raise UsageError(
+            f"tokenizer.vocabulary is {settings.vocabulary}; it must be above {settings.vocabulary - room + 256}."
+        )
     trainer = trainers.BpeTrainer(vocab_size=room, initial_alphabet=alphabet, show_progress=False)
     core.train_from_iterator(_without(texts, (*SPECIAL, *PLAIN, *told)), trainer)
     core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])

@@ -28,7 +28,7 @@ SUMS = ("tokens", "places", "targets", "loss", "right", "entropy")
 right: targets that were the likeliest token."""
 
 
-class Rows(Dataset):  # type: ignore[type-arg]
+class Rows(Dataset):
     """Encoded rows; the place EMPTY is a row of padding without a target."""
 
     def __init__(self, rows: Any, pad: int):
@@ -84,14 +84,14 @@ class Trainer(SFTTrainer):
         """Not prepared by accelerate, which would deal the passes again: they are this process's already."""
         passes = Passes(self.plan, self.config.batch.micro_rows, self.args.world_size, self.args.process_index)
         rows = Rows(self.train_dataset, self.processing_class.pad_token_id)
-        return DataLoader(rows, batch_sampler=passes, collate_fn=self.data_collator)  # type: ignore[arg-type]
+        return DataLoader(rows, batch_sampler=passes, collate_fn=self.data_collator)
 
     # Optimiser
 
     def create_optimizer(self, model: Any = None) -> Any:
         if self.optimizer is None:
             trained = self.model if model is None else model
-            self.optimizer = make_optimizer(trained, self.config.optimizer, hidden_matrices(trained))
+            self.optimizer: Any = make_optimizer(trained, self.config.optimizer, hidden_matrices(trained))
         return self.optimizer
 
     # Figures
@@ -99,7 +99,9 @@ class Trainer(SFTTrainer):
     def _keep_outputs(self, model: Any, inputs: Any, outputs: Any) -> None:
         self._seen = outputs
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         seen, self._seen = self._seen, None
         with torch.no_grad():
@@ -252,7 +254,7 @@ def _sharding(config: Config, cpu: bool) -> dict[str, Any]:
         return {}
     settings = {"version": 2, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP", "state_dict_type": "SHARDED_STATE_DICT"}
     if config.checkpointing:
-        settings["activation_checkpointing"] = True  # type: ignore[assignment]
+        settings["activation_checkpointing"] = True
     return {"fsdp": True, "fsdp_config": settings, "gradient_checkpointing": False}
 
 
