@@ -29,10 +29,34 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "yisang"
 READMES = ("README.md", "README.ko.md")
-PAGES = ("README.md", "docs/recipes.md", "docs/runs.md", "docs/tasks.md", "docs/grading.md")
+PAGES = (
+    "README.md",
+    "docs/recipes.md",
+    "docs/runs.md",
+    "docs/tasks.md",
+    "docs/grading.md",
+    "docs/evals.md",
+    "docs/sft.md",
+)
 """Pages whose blocks are run. README.ko.md has the blocks of README.md, which a test of its own compares."""
-LEAST_COMMANDS = {"README.md": 6, "docs/recipes.md": 5, "docs/runs.md": 7, "docs/tasks.md": 3, "docs/grading.md": 1}
-LEAST_PYTHON = {"README.md": 0, "docs/recipes.md": 1, "docs/runs.md": 4, "docs/tasks.md": 1, "docs/grading.md": 1}
+LEAST_COMMANDS = {
+    "README.md": 6,
+    "docs/recipes.md": 5,
+    "docs/runs.md": 7,
+    "docs/tasks.md": 3,
+    "docs/grading.md": 1,
+    "docs/evals.md": 5,
+    "docs/sft.md": 2,
+}
+LEAST_PYTHON = {
+    "README.md": 0,
+    "docs/recipes.md": 1,
+    "docs/runs.md": 4,
+    "docs/tasks.md": 1,
+    "docs/grading.md": 1,
+    "docs/evals.md": 3,
+    "docs/sft.md": 0,
+}
 """So that a pattern that no longer matches anything is noticed."""
 SHELLS = ("sh", "console", "bash", "shell")
 

@@ -73,7 +73,7 @@ def bare() -> Findings:
 def test_it_looks_at_python_the_runners_the_engines_the_extras_and_the_sandbox(whole: Findings) -> None:
     assert {"local", "beam"} == {name for what, name in whole if what == "runner"}
     assert {"echo", "openai", "transformers"} <= {name for what, name in whole if what == "engine"}
-    assert {"train", "vllm", "ray", "gcp", "test"} == {name for what, name in whole if what == "extra"}
+    assert {"train", "serve", "vllm", "ray", "gcp", "test"} == {name for what, name in whole if what == "extra"}
     assert [name for what, name in whole if what == "sandbox"] == ["bubblewrap"]
     assert whole["python", platform.python_version()]["works"]
 
@@ -113,8 +113,8 @@ def test_a_missing_core_package_breaks_what_needs_it_and_nothing_else(whole: Fin
         assert package in found[broken]["says"]
         assert "pip install" in found[broken]["mend"]
     broken_now = {name for name in whole if whole[name]["works"] and not found[name]["works"]}
-    # transformers, too, speaks to the Hub through httpx
-    assert broken_now - {("engine", "transformers")} == set(needs.values())
+    # transformers, and mini with it, speaks to the Hub through httpx
+    assert broken_now - {("engine", "transformers"), ("engine", "mini")} == set(needs.values())
 
 
 def test_a_package_that_is_there_and_cannot_be_imported_does_not_work(tmp_path: Path) -> None:

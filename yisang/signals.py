@@ -38,7 +38,9 @@ class Asked:
 
     def stop(self) -> Interrupt:
         """What to raise when the place is reached."""
-        return Interrupt(Stopped(f"Stopped by {self.by}. What was finished is kept; the same command goes on from there."))
+        return Interrupt(
+            Stopped(f"Stopped by {self.by}. What was finished is kept; the same command goes on from there.")
+        )
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def run(engine, messages, sampling=Sampling(), sample=0):
 
 
 def test_an_unknown_engine_is_refused_with_the_names():
-    with pytest.raises(UsageError, match="echo, openai, scripted, transformers"):
+    with pytest.raises(UsageError, match="echo, mini, openai, scripted, transformers"):
         open_engine(Teacher(engine="vlm", model="m", revision="r"))
 
 
@@ -55,14 +55,15 @@ def test_available_says_what_is_missing_and_what_mends_it(monkeypatch):
     assert set(found) == set(ENGINES)
     assert found["echo"] is None
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert available()["transformers"] == "torch and transformers are not installed: pip install 'yisang[train]'"
+    for name in ("mini", "transformers"):
+        assert available()[name] == "torch and transformers are not installed: pip install 'yisang[train]'"
     with pytest.raises(UsageError, match="cannot run here: torch and transformers"):
         open_engine(Teacher(engine="transformers", model="m", revision="r"))
 
 
 def test_teachers_are_imported_without_torch():
     code = (
-        "import sys, yisang.teachers.rollouts, yisang.teachers.engines as e, yisang.teachers.engines.transformers;"
+        "import sys, yisang.teachers.rollouts, yisang.teachers.engines as e, yisang.teachers.engines.mini;"
         "e.available(); print([n for n in ('torch', 'transformers', 'apache_beam', 'datatrove') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

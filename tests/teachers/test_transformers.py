@@ -15,51 +15,20 @@ from yisang.teachers.engines.transformers import Transformers
 from yisang.teachers.generation import Sampling
 from yisang.teachers.rollouts import Counters, Request, ask
 
+from . import tiny
 from .conftest import prompt, question
 
 torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-tokenizers = pytest.importorskip("tokenizers")
+pytest.importorskip("transformers")
 torch.set_num_threads(1)
 
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% if enable_thinking is false %}<think>\n\n</think>\n\n"
-    "{% endif %}{% endif %}"
-)
 GREEDY = Sampling(temperature=0, max_tokens=12)
 DRAWN = Sampling(temperature=1.0, max_tokens=12, top_k=0, top_p=1.0)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model of 2 layers and width 32 whose weights are random, but always the same."""
-    path = tmp_path_factory.mktemp("tiny-qwen3")
-    raw = tokenizers.Tokenizer(tokenizers.models.BPE())
-    raw.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = tokenizers.decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=320,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    raw.train_from_iterator(["곰은 3마리이다. 사자는 곰보다 5마리 많다.", "How many lions are there?"], trainer)
-    raw.add_tokens([tokenizers.AddedToken(tag, normalized=False) for tag in ("<think>", "</think>")])
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|endoftext|>"
-    )
-    tokenizer.chat_template = TEMPLATE
-    tokenizer.save_pretrained(path)
-    torch.manual_seed(0)
-    config = transformers.Qwen3Config(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=16, max_position_embeddings=256, tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id, bos_token_id=None, pad_token_id=tokenizer.pad_token_id,
-        initializer_range=0.5,  # large enough that greedy decoding does not say one token for ever
-    )  # fmt: skip
-    transformers.Qwen3ForCausalLM(config).save_pretrained(path)
-    return path
+    return tiny.write(tmp_path_factory.mktemp("tiny-qwen3"))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +81,7 @@ def test_one_choice_left_is_greedy(engine):
 
 def test_the_draws_follow_the_model_s_chances(engine):
     # Against the model's own softmax: a hot draw that ignored the logits would spread over all of the vocabulary.
-    tokenizer, model = engine._tokenizer, engine._model
+    tokenizer, model = engine._worker.tokenizer, engine._worker.model
     rendered = tokenizer.apply_chat_template(
         [{"role": "user", "content": "곰은 몇 마리인가?"}], tokenize=False, add_generation_prompt=True
     )
@@ -122,7 +91,7 @@ def test_the_draws_follow_the_model_s_chances(engine):
     best = int(chances.argmax())
     one = Sampling(temperature=0.2, top_k=0, top_p=1.0, max_tokens=1)
     texts = [run(engine, one, sample=n).text for n in range(60)]
-    share = texts.count(engine._decode([best])) / 60
+    share = texts.count(engine._worker.decode([best])) / 60
     expected = float(chances[best])
     assert abs(share - expected) < 5 * (expected * (1 - expected) / 60) ** 0.5 + 0.02
 
@@ -130,7 +99,7 @@ def test_the_draws_follow_the_model_s_chances(engine):
 def test_an_end_token_is_a_stop(folder, engine):
     # A token that greedy decoding comes to becomes an end token, beside the tokenizer's own.
     whole = run(engine, GREEDY)
-    model, tokenizer = engine._model, engine._tokenizer
+    model, tokenizer = engine._worker.model, engine._worker.tokenizer
     rendered = tokenizer.apply_chat_template(
         [{"role": "user", "content": "곰은 몇 마리인가?"}], tokenize=False, add_generation_prompt=True
     )
@@ -141,13 +110,13 @@ def test_an_end_token_is_a_stop(folder, engine):
     place = drawn.index(end)
     other = Transformers("tiny", "1", path=str(folder), device="cpu")
     run(other, GREEDY)
-    other._ends.add(end)
+    other._worker.ends.add(end)
     stopped = run(other, GREEDY)
     asyncio.run(other.close())
     assert (stopped.finish_reason, whole.finish_reason) == ("stop", "length")
     assert stopped.usage.completion_tokens == place + 1  # the end token was generated too
-    assert stopped.text == engine._decode(drawn[:place])
-    assert whole.text == engine._decode(drawn)
+    assert stopped.text == engine._worker.decode(drawn[:place])
+    assert whole.text == engine._worker.decode(drawn)
 
 
 def test_end_tokens_of_the_model_count_beside_the_tokenizer_s(folder, tmp_path):
@@ -157,8 +126,9 @@ def test_end_tokens_of_the_model_count_beside_the_tokenizer_s(folder, tmp_path):
     (path / "generation_config.json").write_text(json.dumps(settings))
     other = Transformers("tiny", "1", path=str(path), device="cpu")
     changed = run(other, GREEDY)
-    assert other._ends == {0, 5, other._tokenizer.eos_token_id}
-    assert other._model.generation_config.repetition_penalty in (None, 1.0)  # the recipe says how to draw, not they
+    assert other._worker.ends == {0, 5, other._worker.tokenizer.eos_token_id}
+    # The recipe says how to draw, not they.
+    assert other._worker.model.generation_config.repetition_penalty in (None, 1.0)
     asyncio.run(other.close())
     plain = Transformers("tiny", "1", path=str(folder), device="cpu")
     assert changed.text == run(plain, GREEDY).text
@@ -188,10 +158,10 @@ def test_special_tokens_are_hidden_but_think_tags_are_not(folder, tmp_path, spec
     (path / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     other = Transformers("tiny", "1", path=str(path), device="cpu")
     run(other, GREEDY)
-    ids = other._tokenizer.convert_tokens_to_ids(["<think>", "<|im_start|>", "</think>", "<|im_end|>"])
+    ids = other._worker.tokenizer.convert_tokens_to_ids(["<think>", "<|im_start|>", "</think>", "<|im_end|>"])
     if special:
-        assert other._tokenizer.decode(ids, skip_special_tokens=True) == ""
-    assert other._decode(ids) == "<think></think>"
+        assert other._worker.tokenizer.decode(ids, skip_special_tokens=True) == ""
+    assert other._worker.decode(ids) == "<think></think>"
     asyncio.run(other.close())
 
 

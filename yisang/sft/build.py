@@ -14,16 +14,22 @@ from yisang.sft.config import Config, Init
 from yisang.sft.encode import texts_for_tokenizer
 from yisang.sft.tokenizer import train_tokenizer
 from yisang.storage import TEMPORARY
+from yisang.teachers import models
 
 _OUTPUTS = ("o_proj.weight", "down_proj.weight")
 """The last matrices of a block, as the Llama family and those after it name them."""
+
+
+def model_source(name: str) -> str:
+    """What transformers opens for a model's name: the folder of one that ships with yisang, else the name itself."""
+    return str(models.folder(name)) if name in models.shipped() else name
 
 
 def open_tokenizer(config: Config, folder: Path, say: Callable[[str], None]) -> Any:
     """The student's tokenizer; one that is trained is kept in `folder`, and taken from there when a run goes on."""
     from transformers import AutoTokenizer
 
-    wanted = config.model.tokenizer or config.model.name
+    wanted = config.model.tokenizer or model_source(config.model.name)
     if wanted == "train":
         kept = folder / "tokenizer"
         if not (kept / "tokenizer.json").exists():
@@ -58,7 +64,7 @@ def open_model(config: Config, tokenizer: Any) -> Any:
         return built.to(dtype)
     try:
         return AutoModelForCausalLM.from_pretrained(
-            model.name,
+            model_source(model.name),
             revision=model.revision,
             dtype=dtype,
             attn_implementation=model.attention,

@@ -172,7 +172,7 @@ def _run(path: Path) -> Iterator[tuple[str, Any]]:
                 f"{path} ends in records of kind {record.kind_name}, and only training rows (example) can be "
                 "trained on. Add the step ToExample to its recipe."
             )
-        yield f"{path}, {record.id}", {"id": record.id, "messages": msgspec.to_builtins(record.messages)}
+        yield f"{path}, {record.id}", {"id": record.id, "messages": list(msgspec.to_builtins(record.messages))}
 
 
 def _hub(data: Data) -> Iterator[tuple[str, Any]]:

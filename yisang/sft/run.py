@@ -154,6 +154,7 @@ def _claim(folder: Path, config: Config) -> None:
     identity = {name: value for name, value in settings.items() if name not in _FREE}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     inputs = {name: list(state) for data in config.data for name, state in files_of(data).items()}
+    inputs |= {str(path): [path.stat().st_size, path.stat().st_mtime_ns] for path in _model_files(config)}
     if place.exists(RUN):
         found = read_json(place, RUN, dict[str, Any])
         if found["settings"] != digest:
@@ -174,6 +175,14 @@ def _claim(folder: Path, config: Config) -> None:
     else:
         place.write_bytes(CONFIG, json.dumps(settings, indent=2, ensure_ascii=False).encode())
         place.write_bytes(RUN, json.dumps({"settings": digest, "inputs": inputs}).encode())
+
+
+def _model_files(config: Config) -> list[Path]:
+    """The files of a student that lies in a folder."""
+    from yisang.sft.build import model_source
+
+    names = {model_source(name) for name in (config.model.name, config.model.tokenizer) if name and name != "train"}
+    return sorted(path for name in names for path in Path(name).glob("*") if path.is_file())
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
 echo          no model: restates the question (tests, dry runs)
 scripted      no model: solves worded tasks from their graphs, with faults on request, and declines the rest
 openai        any OpenAI-compatible endpoint: vLLM, SGLang, `transformers serve`, a vendor
-transformers  a model in this process
+transformers  a model in this process, from the Hub or a folder
+mini          the small models that ship with the package, in this process
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def _loader(module: str, name: str) -> Callable[[], Callable[..., Engine]]:
 
 ENGINES: dict[str, Callable[[], Callable[..., Engine]]] = {
     "echo": _loader("yisang.teachers.engines.echo", "Echo"),
+    "mini": _loader("yisang.teachers.engines.mini", "Mini"),
     "openai": _loader("yisang.teachers.engines.openai", "OpenAI"),
     "scripted": _loader("yisang.teachers.engines.scripted", "Scripted"),
     "transformers": _loader("yisang.teachers.engines.transformers", "Transformers"),
@@ -55,6 +57,7 @@ ENGINES: dict[str, Callable[[], Callable[..., Engine]]] = {
 
 _NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
     "echo": ((), ""),
+    "mini": (("torch", "transformers"), "pip install 'yisang[train]'"),
     "openai": (("httpx",), "pip install yisang"),
     "scripted": ((), ""),
     "transformers": (("torch", "transformers"), "pip install 'yisang[train]'"),
