@@ -183,4 +183,121 @@ def test_the_model_folder_is_a_model(config, tmp_path):
     ids = tokenizer.apply_chat_template(
         [{"role": "user", "content": "1"}], add_generation_prompt=True, return_tensors="pt"
     )
-    assert found.generate(**ids, max_new_tokens=3).shape[1] <= ids["input_ids"].shape[1] + 3
+    last = checkpoints(tmp_path / "run")[-1]
+    before = AutoModelForCausalLM.from_pretrained(last)(**ids).logits
+    after = found(**ids).logits
+    assert 0 < (after - before).abs().max().item() < 1  # two steps on from the last checkpoint
+    assert tokenizer.eos_token_id in found.generation_config.eos_token_id
+
+
+def test_tied_weights_are_written_once_in_another_type(config, tmp_path):
+    import msgspec
+    from safetensors.torch import load_file
+
+    half = msgspec.structs.replace(config, save=msgspec.structs.replace(config.save, dtype="bfloat16"))
+    model = run.train(half, str(tmp_path / "run"))
+    weights = load_file(model / "model.safetensors")
+    assert "lm_head.weight" not in weights
+    assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+
+
+def test_a_template_of_ones_own_goes_with_the_model_and_its_end_ends_an_answer(config, tmp_path, tokenizer):
+    import msgspec
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    file = tmp_path / "own.jinja"
+    file.write_text(
+        "{% for m in messages %}{% if m['role'] == 'assistant' %}<think>{% generation %}{{ m['content'] }}</think>"
+        "{% endgeneration %}{% else %}{{ m['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<think>{% endif %}"
+    )
+    own = msgspec.structs.replace(config, model=msgspec.structs.replace(config.model, template=str(file)))
+    model = run.train(own, str(tmp_path / "run"))
+    found = AutoTokenizer.from_pretrained(model)
+    assert (
+        found.apply_chat_template([{"role": "user", "content": "1"}], tokenize=False, add_generation_prompt=True)
+        == "1<think>"
+    )
+    ends = AutoModelForCausalLM.from_pretrained(model).generation_config.eos_token_id
+    assert set(ends) == {found.eos_token_id, found.convert_tokens_to_ids("</think>")}
+
+
+def test_figures_of_a_line_do_not_depend_on_a_kill_between_two_lines(config, tmp_path):
+    """Lines of four steps, checkpoints every three: the sums since the last line must stand in the checkpoint."""
+    import msgspec
+
+    from yisang.sft.config import Log
+
+    sparse = msgspec.structs.replace(config, log=Log(every=4))
+    kill_at(sparse, tmp_path / "killed", 8)
+    run.train(sparse, str(tmp_path / "killed"))
+    run.train(sparse, str(tmp_path / "straight"))
+    assert learned(tmp_path / "killed") == learned(tmp_path / "straight")
+    assert [step for step, _, _ in learned(tmp_path / "straight")] == [4, 8, 12, 16, 20]
+    short = msgspec.structs.replace(sparse, log=Log(every=7))
+    run.train(short, str(tmp_path / "short"))
+    assert [step for step, _, _ in learned(tmp_path / "short")] == [7, 14, 20]
+
+
+def test_steps_by_tokens_in_bfloat16_go_on_as_well(config, tmp_path):
+    import msgspec
+
+    from yisang.sft.config import Batch
+
+    other = msgspec.structs.replace(config, batch=Batch(tokens=600, pool=20), autocast=True, max_length=512)
+    kill_at(other, tmp_path / "killed", 5)
+    run.train(other, str(tmp_path / "killed"))
+    run.train(other, str(tmp_path / "straight"))
+    assert learned(tmp_path / "killed") == learned(tmp_path / "straight")
+
+
+def test_two_trainings_do_not_write_to_one_folder(config, tmp_path):
+    from yisang.errors import YisangError
+
+    seen: list[str] = []
+
+    def say(line: str) -> None:
+        if line.startswith("step 4/"):
+            process = multiprocessing.get_context("fork").Process(target=_refused, args=(config, str(tmp_path / "run")))
+            process.start()
+            process.join(60)
+            seen.append(str(process.exitcode))
+
+    run.train(config, str(tmp_path / "run"), say=say)
+    assert seen == ["7"]
+    with pytest.raises(YisangError, match="is being written by"), run_lock(tmp_path / "run"):
+        run.train(config, str(tmp_path / "run"))
+
+
+def _refused(config: Any, out: str) -> None:
+    from yisang.errors import YisangError
+
+    try:
+        run.train(config, out)
+    except YisangError as error:
+        os._exit(7 if "is being written by" in str(error) else 8)
+    os._exit(9)
+
+
+def run_lock(folder: Path) -> Any:
+    from yisang.pipelines.run import lock
+    from yisang.storage import Folder
+
+    return lock(Folder(str(folder)))
+
+
+def test_rows_and_templates_that_have_changed_since_are_refused(config, tmp_path):
+    import msgspec
+
+    kill_at(config, tmp_path / "run", 5)
+    rows = tmp_path / "run" / "rows.arrow"
+    rows.write_bytes(rows.read_bytes()[:-9] + b"x" * 9)
+    with pytest.raises(UsageError, match=r"rows.arrow is not what the training began with"):
+        run.train(config, str(tmp_path / "run"))
+    file = tmp_path / "own.jinja"
+    text = "{% for m in messages %}{% generation %}{{ m['content'] }}{% endgeneration %}{% endfor %}"
+    file.write_text(text)
+    own = msgspec.structs.replace(config, model=msgspec.structs.replace(config.model, template=str(file)))
+    kill_at(own, tmp_path / "own", 5)
+    file.write_text(text + " ")
+    with pytest.raises(UsageError, match=r"the chat template has changed since"):
+        run.train(own, str(tmp_path / "own"))

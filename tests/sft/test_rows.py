@@ -73,6 +73,7 @@ def test_fewer_rows_than_there_are_are_drawn_by_the_seed(file):
         ({"messages": [{"role": "robot", "content": "x"}]}, "has the role 'robot'"),
         ({"messages": [{"role": "user", "content": None}]}, "content of type NoneType"),
         ({"prompt": 1, "completion": "c"}, "must be text"),
+        ({"prompt": "p", "completion": " "}, "a message of the assistant is empty"),
     ],
 )
 def test_a_broken_row_is_named_by_file_and_line(file, row, message):
@@ -84,7 +85,12 @@ def test_nothing_to_read_is_said(tmp_path, file):
     for path, message in ((tmp_path / "none", "There is no"), (file(), "holds no row")):
         with pytest.raises(UsageError, match=message):
             list(rows_of(Data(path=str(path)), 0))
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "recipe.json").write_text("{}")
+    with pytest.raises(UsageError, match="is a run that is not finished"):
+        list(rows_of(Data(path=str(tmp_path / "unfinished")), 0))
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".writing-1-a.jsonl").write_text('{"text": "half"}')
     with pytest.raises(UsageError, match="holds no .jsonl or .parquet"):
         list(rows_of(Data(path=str(tmp_path / "empty")), 0))
     with pytest.raises(UsageError, match="holds 1 rows, and 2 are asked for"):
@@ -149,6 +155,8 @@ def test_loss_on_all_and_bare_text_learn_every_token_but_the_first(encoder):
 def test_a_row_of_which_nothing_is_learned_is_an_error_that_names_it(encoder):
     with pytest.raises(UsageError, match=r"Nothing is learned of the row odd: its messages \(user\)"):
         encoder()(Row("odd", (Message("user", "x"),)))
+    with pytest.raises(UsageError, match=r"Nothing is learned of the row odd: its text is empty"):
+        encoder()(Row("odd"))
 
 
 def test_a_row_over_the_limit_is_dropped_and_listed_and_never_cut(settings, encoder, tmp_path):

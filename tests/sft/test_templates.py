@@ -70,6 +70,28 @@ def test_every_turn_of_the_assistant_is_learned_whole(tokens, name):
     assert not any("?" in text for text in learned)
 
 
+TALKS = [
+    ("system", "user", "assistant"),
+    ("system", "assistant", "user", "assistant"),
+    ("user", "system", "assistant"),
+    ("system", "system", "user", "assistant"),
+    ("assistant", "user", "assistant"),
+]
+
+
+@pytest.mark.parametrize("roles", TALKS, ids="-".join)
+@pytest.mark.parametrize("name", names())
+def test_no_message_is_lost_without_a_word(tokens, name, roles):
+    row = Row("r", tuple(Message(role, f"say{number}") for number, role in enumerate(roles)))
+    try:
+        found = Encoder(tokens, shipped_template(name), "assistant")(row)
+    except UsageError as error:
+        assert "a system message stands only at the beginning" in str(error)
+        return
+    written = tokens.decode(found.ids)
+    assert all(message.content in written for message in row.messages)
+
+
 @pytest.mark.parametrize("family", ["qwen3"])
 def test_the_models_own_template_would_lose_thoughts(tokens, family):
     """The wrong twin: past turns without their think part, which then were never learned."""

@@ -36,9 +36,7 @@ def test_a_name_looks_the_same_at_the_start_of_a_line(found):
 
 
 def test_digits_stand_alone(found):
-    assert pieces(found, " 13 + 9 = 22마리") == [" 1", "3", " +", " 9", " =", " 2", "2", "마리"] or pieces(
-        found, " 13 + 9 = 22마리"
-    )[:7] == [" 1", "3", " +", " 9", " =", " 2", "2"]
+    assert pieces(found, " 13 + 9 = 22마리")[:7] == [" 1", "3", " +", " 9", " =", " 2", "2"]
 
 
 def test_an_instruction_is_one_token(found):

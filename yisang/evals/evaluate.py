@@ -108,6 +108,8 @@ def evaluate(
         # Once more, as another process may have begun in it since.
         _refuse_another(folder, identity)
         folder.remove_unfinished()
+        # Scores must not stand beside outputs that they are not of, should this retry be stopped.
+        folder.remove(RESULTS)
         folder.write_bytes(IDENTITY, msgspec.json.encode(identity) + b"\n")
         folder.write_bytes(CONFIG, _config(teacher, specs, settings, purpose, answers, concurrency).encode())
         counters = Counters()

@@ -3,7 +3,7 @@
 id            of the item; where it is missing, the line's number
 prediction, response   the raw output, thinking included, under one of these names
 gold          the right answer, a text or a number
-lang          of the answer, en unless said
+lang          of the answer, ko unless said
 kind          math, mcq, task, open or code; unless said, mcq with options, task with a graph, else math
 options       a list of texts, of multiple choice
 graph         of a worded task, with its context

@@ -21,8 +21,8 @@ _OUTPUTS = ("o_proj.weight", "down_proj.weight")
 
 
 def model_source(name: str) -> str:
-    """What transformers opens for a model's name: the folder of one that ships with yisang, else the name itself."""
-    return str(models.folder(name)) if name in models.shipped() else name
+    """What transformers opens for a model's name: a folder here, one that ships with yisang, or the name itself."""
+    return str(models.folder(name)) if name in models.shipped() and not Path(name).is_dir() else name
 
 
 def open_tokenizer(config: Config, folder: Path, say: Callable[[str], None]) -> Any:
@@ -41,7 +41,9 @@ def open_tokenizer(config: Config, folder: Path, say: Callable[[str], None]) -> 
         wanted = str(kept)
     try:
         found = AutoTokenizer.from_pretrained(
-            wanted, revision=config.model.revision, trust_remote_code=config.model.trust_remote_code
+            wanted,
+            revision=config.model.revision if wanted == config.model.name else None,
+            trust_remote_code=config.model.trust_remote_code,
         )
     except (OSError, ValueError) as error:
         raise UsageError(f"The tokenizer {wanted} could not be loaded: {_first_line(error)}") from error
@@ -61,6 +63,8 @@ def open_model(config: Config, tokenizer: Any) -> Any:
     if model.init == "config":
         built = AutoModelForCausalLM.from_config(_configuration(config, tokenizer), attn_implementation=model.attention)
         draw_weights(built, config.init, config.seed)
+        # Else `transformers serve` would take the likeliest token whatever temperature it is asked for.
+        built.generation_config.do_sample, built.generation_config.top_k = True, 0
         return built.to(dtype)
     try:
         return AutoModelForCausalLM.from_pretrained(

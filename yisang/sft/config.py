@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from yisang.errors import UsageError
+from yisang.evals.benchmarks.tasks import EVAL_SEEDS
 
 HERE = Path(__file__).parent
 LossOn = Literal["assistant", "all"]
@@ -34,7 +35,8 @@ class Model(Table, frozen=True, kw_only=True):
     template: a chat template of `yisang/sft/templates` by name, or a file; "auto" takes the model's own where it marks
         what the assistant says, else the shipped one of its family.
     attention: as transformers names it (sdpa, eager, flash_attention_2).
-    dtype: of the weights as they are trained. Computation in bfloat16 over float32 weights is `train.autocast`.
+    dtype: of the weights as they are trained. Computation in bfloat16 over float32 weights is `autocast`; in bfloat16 weights
+        themselves small updates are rounded away (at a rate of 2e-5 most of them).
     """
 
     name: str = ""
@@ -239,6 +241,28 @@ class Config(Table, frozen=True, kw_only=True):
                 "optimizer.rate must be above 0 and clip 0 or more.",
             ),
             (self.log.every >= 1 and self.save.every >= 0, "log.every must be 1 or more and save.every 0 or more."),
+            (self.save.keep >= 0, "save.keep must be 0 (all) or more."),
+            (0 <= self.schedule.min_share <= 1, "schedule.min_share is a share of the rate: between 0 and 1."),
+            (
+                self.schedule.min_share == 0 or self.schedule.kind == "cosine",
+                'schedule.min_share is of a cosine; set schedule.kind = "cosine".',
+            ),
+            (
+                self.model.init == "config" or not (self.model.config or self.model.architecture),
+                'model.config and model.architecture are of model.init = "config"; a pretrained model has its own.',
+            ),
+            (
+                self.model.init == "config" or self.init == Init(),
+                '[init] is of model.init = "config"; a pretrained model has its weights.',
+            ),
+            (
+                self.optimizer.name == "adamw" or not self.fsdp,
+                "Muon works on whole matrices, and fsdp shards them. Set optimizer.name=adamw or fsdp=false.",
+            ),
+            (
+                not (self.batch.padding_free and self.fsdp),
+                "Whether rows see each other cannot be tried on shards yet. Set batch.padding_free=false or fsdp=false.",
+            ),
         )
         for good, message in checks:
             if not good:
@@ -246,6 +270,13 @@ class Config(Table, frozen=True, kw_only=True):
         for number, data in enumerate(self.data):
             if (bool(data.path) + bool(data.hub) + (data.tasks is not None)) != 1:
                 raise UsageError(f"data[{number}] must name exactly one of path, hub and tasks.")
+            if data.rows < 0:
+                raise UsageError(f"data[{number}].rows is {data.rows}; it must be 0 (all) or more.")
+            if data.tasks is not None and not 0 <= data.tasks.seed < EVAL_SEEDS:
+                raise UsageError(
+                    f"data[{number}].tasks.seed is {data.tasks.seed}; it must be 0 or more and below {EVAL_SEEDS}, where "
+                    "evaluation begins to draw."
+                )
             if data.tasks is not None and data.rows < 1:
                 raise UsageError(f"data[{number}] makes tasks without end: say how many with rows.")
 

@@ -50,7 +50,7 @@ class Encoder:
         """Raises UsageError for a row that the template cannot write, or of which nothing is learned."""
         if not row.messages:
             ids = [*self.tokenizer(row.text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
-            return Encoded(ids, [(0, len(ids))])
+            return self._checked(row, Encoded(ids, [(0, len(ids))]))
         try:
             found = self.tokenizer.apply_chat_template(
                 _plain(row.messages),
@@ -63,13 +63,28 @@ class Encoder:
             raise UsageError(f"The chat template cannot write the row {row.id}: {error}") from error
         ids = list(found["input_ids"])
         spans = [(0, len(ids))] if self.loss_on == "all" else _spans(found["assistant_masks"])
-        encoded = Encoded(ids, spans)
+        return self._checked(row, Encoded(ids, spans))
+
+    def _checked(self, row: Row, encoded: Encoded) -> Encoded:
         if not encoded.targets:
-            raise UsageError(
-                f"Nothing is learned of the row {row.id}: its messages ({', '.join(m.role for m in row.messages)}) have no "
-                'token of the assistant. Take the row out, or set loss_on = "all".'
-            )
+            why = "its text is empty"
+            if row.messages:
+                why = f"its messages ({', '.join(m.role for m in row.messages)}) have no token of the assistant"
+            raise UsageError(f"Nothing is learned of the row {row.id}: {why}. Take the row out.")
         return encoded
+
+    def digest(self) -> str:
+        """Of what decides how a row is encoded: the template's text and the whole tokenizer."""
+        found = hashlib.sha256(self.template.encode())
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        found.update(backend.to_str().encode() if backend is not None else repr(self.tokenizer).encode())
+        return found.hexdigest()
+
+    def ends(self) -> list[int]:
+        """The tokens that end an answer: what the template writes last of it, and the tokenizer's own."""
+        talk = (Message("user", "1"), Message("assistant", "2"))
+        encoded = Encoder(self.tokenizer, self.template, "assistant")(Row("end", talk))
+        return sorted({encoded.ids[encoded.spans[-1][1] - 1], self.tokenizer.eos_token_id})
 
 
 def _plain(messages: Iterable[Message]) -> list[dict[str, str]]:
@@ -137,7 +152,10 @@ def _same(tokenizer: Any, own: str, ours: str) -> bool:
 
 @dataclass
 class Summary:
-    """What became of the rows. tokens and targets: of those that stay."""
+    """What became of the rows. tokens and targets: of those that stay.
+
+    digest: SHA-256 of the file of rows. encoder: of template and tokenizer. A run that goes on must find the same.
+    """
 
     rows: int = 0
     tokens: int = 0
@@ -146,21 +164,19 @@ class Summary:
     dropped: int = 0
     sources: dict[str, int] = field(default_factory=dict)
     digest: str = ""
+    encoder: str = ""
 
 
 def prepare(
     config: Config, encoder: Encoder, folder: Folder, say: Callable[[str], None] = lambda line: None
 ) -> Summary:
-    """Encodes all rows into `rows.arrow` in the folder, lists those over the limit in `dropped.jsonl`.
-
-    The summary's digest is of every token and every mark: a run that goes on must find the same.
-    """
+    """Encodes all rows into `rows.arrow` in the folder, lists those over the limit in `dropped.jsonl`."""
     import pyarrow as pa
 
     schema = pa.schema(
         [("id", pa.string()), ("input_ids", pa.list_(pa.int32())), ("spans", pa.list_(pa.list_(pa.int32())))]
     )
-    summary, digest, sources = Summary(), hashlib.sha256(), Counter[str]()
+    summary, sources = Summary(encoder=encoder.digest()), Counter[str]()
     with (
         folder.create(DROPPED) as listed,
         folder.create(ROWS) as path,
@@ -182,7 +198,6 @@ def prepare(
             summary.tokens += length
             summary.targets += encoded.targets
             summary.longest = max(summary.longest, length)
-            digest.update(repr((row.id, encoded.ids, encoded.spans)).encode())
             held.append({"id": row.id, "input_ids": encoded.ids, "spans": [list(span) for span in encoded.spans]})
             if len(held) == _AT_ONCE:
                 writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
@@ -192,7 +207,7 @@ def prepare(
         if held:
             writer.write_batch(pa.RecordBatch.from_pylist(held, schema))
     summary.sources = dict(sources)
-    summary.digest = digest.hexdigest()
+    summary.digest = rows_digest(folder)
     if not summary.rows:
         raise UsageError(
             f"No row is left: all {summary.dropped} are longer than max_length = {config.max_length}; {folder.address}/"
@@ -200,6 +215,11 @@ def prepare(
         )
     folder.write_bytes(SUMMARY, msgspec.json.encode(summary))
     return summary
+
+
+def rows_digest(folder: Folder) -> str:
+    with open(folder.path(ROWS), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _all_rows(config: Config) -> Iterator[tuple[str, Row]]:
@@ -210,7 +230,7 @@ def _all_rows(config: Config) -> Iterator[tuple[str, Row]]:
 
 
 def texts_for_tokenizer(config: Config, limit: int) -> Iterator[str]:
-    """The texts of rows of all sources, evenly, as far as `limit`."""
+    """The texts of the first rows of each source, as many of each as make `limit` rows of all."""
     share = max(1, limit // len(config.data))
     for data in config.data:
         for _, row in zip(range(share), rows_of(data, config.seed), strict=False):
@@ -219,5 +239,5 @@ def texts_for_tokenizer(config: Config, limit: int) -> Iterator[str]:
 
 
 __all__ = [
-    "DROPPED", "ROWS", "SUMMARY", "Encoded", "Encoder", "Summary", "prepare", "texts_for_tokenizer", "training_template",
+    "DROPPED", "ROWS", "SUMMARY", "Encoded", "Encoder", "Summary", "prepare", "rows_digest", "texts_for_tokenizer", "training_template",
 ]  # fmt: skip

@@ -36,7 +36,8 @@ def training_plan(config: Config, processes: int, say: Say = lambda line: None) 
                 waited += sum(max(costs[start : start + processes]) - cost for cost in costs[start : start + processes])
             work += sum(costs)
             tokens += sum(plan.lengths[row] for row in rows)
-            places += sum(len(one) * max((plan.lengths[row] for row in one), default=0) for one in dealt)
+            padded = not config.batch.padding_free
+            places += sum(len(one) * max((plan.lengths[row] for row in one), default=0) for one in dealt if padded)
             laid.append(len(rows))
         return {
             "config": config.to_json(),
@@ -51,7 +52,7 @@ def training_plan(config: Config, processes: int, say: Say = lambda line: None) 
             "rows_per_step": mean(laid),
             "processes": processes,
             "passes_per_step": passes,
-            "pad_share": 1 - tokens / places,
+            "pad_share": 1 - tokens / places if places else 0.0,
             "wait_share": waited / (work + waited),
             "petaflops": 3 * work / len(laid) * len(plan) / 1e15,
             "laid_out_steps": len(laid),

@@ -15,6 +15,7 @@ from yisang.errors import UsageError
 from yisang.languages import load
 from yisang.records import Example, Message, content_id, nfc
 from yisang.sft.config import Data, TaskSet
+from yisang.storage import TEMPORARY
 from yisang.tasks.addition import make_sum
 from yisang.tasks.draw import Draw
 from yisang.tasks.listing import parse_range
@@ -44,15 +45,19 @@ def rows_of(data: Data, seed: int) -> Iterator[Row]:
         yield from (_task_row(data.tasks, index) for index in range(data.tasks.start, data.tasks.start + data.rows))
         return
     where = data.path or data.hub
-    rows = list(_read(data))
-    if not rows:
+    chosen: set[int] | None = None
+    if data.rows:
+        count = sum(1 for _ in _read(data))  # read twice: rows of a whole corpus need not fit into memory
+        if data.rows > count:
+            raise UsageError(f"{where} holds {count} rows, and {data.rows} are asked for.")
+        chosen = set(random.Random(f"rows/{seed}/{where}").sample(range(count), data.rows))
+    empty = True
+    for number, (place, value) in enumerate(_read(data)):
+        empty = False
+        if chosen is None or number in chosen:
+            yield row_of(value, place)
+    if empty:
         raise UsageError(f"{where} holds no row.")
-    if data.rows > len(rows):
-        raise UsageError(f"{where} holds {len(rows)} rows, and {data.rows} are asked for.")
-    chosen = sorted(random.Random(f"rows/{seed}/{where}").sample(range(len(rows)), data.rows or len(rows)))
-    for number in chosen:
-        place, value = rows[number]
-        yield row_of(value, place)
 
 
 def row_of(value: Any, place: str) -> Row:
@@ -68,10 +73,11 @@ def row_of(value: Any, place: str) -> Row:
             texts = [value[asked], value[answered]]
             if not all(isinstance(text, str) for text in texts):
                 raise UsageError(f"{place}: {asked} and {answered} must be text.")
-            question, answer = (nfc(text) for text in texts)
-            return Row(
-                identifier or content_id(question, answer), (Message("user", question), Message("assistant", answer))
+            said = tuple(
+                _message({"role": role, "content": text}, place)
+                for role, text in zip(("user", "assistant"), texts, strict=True)
             )
+            return Row(identifier or content_id(*(message.content for message in said)), said)
     if isinstance(value.get("text"), str):
         return Row(identifier or content_id(value["text"]), text=nfc(value["text"]))
     known = ", ".join(" and ".join(pair) for pair in PAIRS)
@@ -95,6 +101,10 @@ def _message(value: Any, place: str) -> Message:
         raise UsageError(
             f"{place}: a message needs a role ({', '.join(ROLES)}) and its content as text; one has the role {role!r} and "
             f"content of type {type(content).__name__}."
+        )
+    if role == "assistant" and not content.strip():
+        raise UsageError(
+            f"{place}: a message of the assistant is empty; only its end would be learned. Take the row out."
         )
     return Message(role, nfc(content))
 
@@ -130,9 +140,12 @@ def files_of(data: Data) -> dict[str, tuple[int, int]]:
 
 
 def _files(path: Path) -> list[Path]:
-    return (
-        sorted(file for file in path.rglob("*") if file.suffix in (".jsonl", ".parquet")) if path.is_dir() else [path]
-    )
+    if not path.is_dir():
+        return [path]
+    if (path / "recipe.json").exists():
+        raise UsageError(f"{path} is a run that is not finished. Run its recipe into it again, then train on it.")
+    found = (file for file in path.rglob("*") if file.suffix in (".jsonl", ".parquet"))
+    return sorted(file for file in found if not file.name.startswith(TEMPORARY))
 
 
 def _lines(file: Path) -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,10 @@ from typing import Any
 from yisang.errors import UsageError
 from yisang.sft.batches import Cost, Plan
 from yisang.sft.config import Config
-from yisang.sft.encode import ROWS, SUMMARY, Encoder, Summary, prepare, training_template
+from yisang.sft.encode import ROWS, SUMMARY, Encoder, Summary, prepare, rows_digest, training_template
 from yisang.sft.rows import files_of
 from yisang.signals import asked_to_stop
-from yisang.storage import TEMPORARY, Folder, read_json, sync_file, sync_folder
+from yisang.storage import TEMPORARY, Folder, explained, read_json, sync_file, sync_folder
 
 Say = Callable[[str], None]
 CONFIG, RUN, LOG, MODEL = "config.json", "run.json", "log.jsonl", "model"
@@ -34,12 +35,15 @@ class Prepared:
     """Everything before the first step."""
 
     config: Config
-    tokenizer: Any
-    template: str
+    encoder: Encoder
     summary: Summary
     rows: Any
     plan: Plan
     model: Any
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.encoder.tokenizer
 
 
 def process_rank() -> int:
@@ -51,11 +55,19 @@ def train(config: Config, out: str, *, say: Say = lambda line: None, arguments: 
 
     Under torchrun every process calls it. Raises UsageError where the folder holds another training.
     """
+    from yisang.pipelines.run import lock
+
     folder = Path(out)
-    main = process_rank() == 0
-    if main:
+    if process_rank() != 0:
+        return _train(config, folder, say=lambda line: None, main=False, arguments=arguments or {})
+    with explained(str(folder)):
         folder.mkdir(parents=True, exist_ok=True)
+    with lock(Folder(str(folder))):
         _claim(folder, config)
+        return _train(config, folder, say=say, main=True, arguments=arguments or {})
+
+
+def _train(config: Config, folder: Path, *, say: Say, main: bool, arguments: dict[str, Any]) -> Path:
     if (folder / MODEL).exists():
         say(f"{folder}: already trained")
         return folder / MODEL
@@ -63,11 +75,15 @@ def train(config: Config, out: str, *, say: Say = lambda line: None, arguments: 
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    prepared = prepare_training(config, folder, say if main else lambda line: None)
-    _begin_log(folder) if main else None
+    _check_devices(config)
+    if not main:
+        _wait_for_rows(folder)
+    prepared = prepare_training(config, folder, say)
     from yisang.sft.trainer import Trainer, checkpoints
 
     done = checkpoints(folder)
+    if main:
+        _begin_log(folder, done)
     steps = len(prepared.plan)
     with asked_to_stop() as asked, _log(folder, main) as write:
         trainer = Trainer(
@@ -77,13 +93,14 @@ def train(config: Config, out: str, *, say: Say = lambda line: None, arguments: 
             model=prepared.model,
             tokenizer=prepared.tokenizer,
             out=folder,
-            say=say if main else lambda line: None,
+            say=say,
             on_log=write,
             asked=asked,
-            arguments=_accumulation(prepared.plan, config) | (arguments or {}),
+            arguments=_accumulation(prepared.plan, config) | arguments,
         )
-        if main:
-            say(f"training: {steps:,} steps" + (f", going on behind {done[-1].name}" if done else ""))
+        say(f"training: {steps:,} steps" + (f", going on behind {done[-1].name}" if done else ""))
+        if done:
+            trainer.go_on(done[-1])
         trainer.train(resume_from_checkpoint=str(done[-1]) if done else None)
         if asked.by and trainer.state.global_step < steps:
             raise asked.stop()
@@ -93,37 +110,38 @@ def train(config: Config, out: str, *, say: Say = lambda line: None, arguments: 
 
 
 def prepare_training(config: Config, folder: Path, say: Say) -> Prepared:
-    """Tokenizer, template, rows and model; the first process writes what the others read."""
+    """Tokenizer, template, rows and model. What is in the folder already is taken from there."""
     import pyarrow as pa
     from datasets import Dataset
 
     from yisang.sft.build import attention_width, matrix_parameters, open_model, open_tokenizer
 
-    with _first_process_first(folder):
-        tokenizer = open_tokenizer(config, folder, say)
-        template = training_template(tokenizer, config.model.template)
-        summary = _rows(config, Encoder(tokenizer, template, config.loss_on), folder, say)
+    tokenizer = open_tokenizer(config, folder, say)
+    encoder = Encoder(tokenizer, training_template(tokenizer, config.model.template), config.loss_on)
+    summary = _rows(config, encoder, folder, say)
     rows = Dataset.from_file(str(folder / ROWS))
     lengths = pa.compute.list_value_length(rows.data.column("input_ids")).to_pylist()
     model = open_model(config, tokenizer)
-    if config.batch.padding_free:
-        from yisang.sft.padding_free import refuse_leak
-
-        shortest = sorted(range(len(lengths)), key=lambda row: lengths[row])[:4]
-        refuse_leak(model, [rows[row] for row in shortest], tokenizer.pad_token_id)
     cost = Cost(matrix_parameters(model), attention_width(model))
     batch, schedule = config.batch, config.schedule
     plan = Plan(
         lengths, cost, config.seed, batch.rows, batch.tokens, batch.pool, epochs=schedule.epochs, steps=schedule.steps
     )
-    return Prepared(config, tokenizer, template, summary, rows, plan, model)
+    return Prepared(config, encoder, summary, rows, plan, model)
 
 
 def _rows(config: Config, encoder: Encoder, folder: Path, say: Say) -> Summary:
-    """The encoded rows; those of a run that goes on, if they are of the same settings."""
+    """The encoded rows; where a run goes on, those that it began with. Raises UsageError where they are not those any more."""
     place = Folder(str(folder))
-    if place.exists(SUMMARY) and place.exists(ROWS):
-        return read_json(place, SUMMARY, Summary)
+    if place.exists(SUMMARY):
+        found = read_json(place, SUMMARY, Summary)
+        if found.encoder != encoder.digest():
+            raise UsageError(
+                f"The tokenizer or the chat template has changed since the training in {folder} began. Name another --out."
+            )
+        if not place.exists(ROWS) or found.digest != rows_digest(place):
+            raise UsageError(f"{folder}/{ROWS} is not what the training began with. Remove {folder} and train again.")
+        return found
     found = prepare(config, encoder, place, say)
     dropped = f", {found.dropped:,} too long (dropped.jsonl)" if found.dropped else ""
     say(
@@ -170,7 +188,7 @@ def _claim(folder: Path, config: Config) -> None:
             raise UsageError(
                 f"{named} has changed since the training in {folder} began. Name another --out to train on what it is now."
             )
-    elif any(folder.iterdir()):
+    elif any(path.name != "lock" for path in folder.iterdir()):
         raise UsageError(f"{folder} is not empty and holds no training of yisang. Name another --out.")
     else:
         place.write_bytes(CONFIG, json.dumps(settings, indent=2, ensure_ascii=False).encode())
@@ -185,32 +203,27 @@ def _model_files(config: Config) -> list[Path]:
     return sorted(path for name in names for path in Path(name).glob("*") if path.is_file())
 
 
-@contextlib.contextmanager
-def _first_process_first(folder: Path) -> Iterator[None]:
-    """The first process of each training goes in alone; the others follow when it is out."""
-    import accelerate
-
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield
-        return
-    with accelerate.PartialState(cpu=not _has_gpu()).main_process_first():
-        yield
-
-
-def _has_gpu() -> bool:
+def _check_devices(config: Config) -> None:
     import torch
 
-    return bool(torch.cuda.is_available())
+    if _cuda(config) and torch.cuda.device_count() > 1 and "WORLD_SIZE" not in os.environ:
+        raise UsageError(
+            f"{torch.cuda.device_count()} GPUs are visible to one process. Start one for each (torchrun --nproc_per_node "
+            f"{torch.cuda.device_count()} -m yisang sft …), or show it one: CUDA_VISIBLE_DEVICES=0."
+        )
 
 
-def _begin_log(folder: Path) -> None:
+def _wait_for_rows(folder: Path) -> None:
+    """The first process encodes, which may take longer than a process group waits; so there is none yet."""
+    while not (folder / SUMMARY).exists():
+        time.sleep(1)
+
+
+def _begin_log(folder: Path, done: list[Path]) -> None:
     """Takes the lines behind the last checkpoint away: they are written again."""
-    from yisang.sft.trainer import checkpoints
-
     path = folder / LOG
     if not path.exists():
         return
-    done = checkpoints(folder)
     last = int(done[-1].name.removeprefix("checkpoint-")) if done else 0
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -238,30 +251,35 @@ def _log(folder: Path, main: bool) -> Iterator[Callable[[dict[str, Any]], None]]
 
 def _finish(trainer: Any, prepared: Prepared, folder: Path) -> None:
     """Writes the model, in the type of `save.dtype`, with tokenizer and template, as one folder."""
+    state = trainer.accelerator.get_state_dict(trainer.model)
+    if trainer.args.should_save:
+        _write_model(trainer, state, prepared, folder)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _write_model(trainer: Any, state: dict[str, Any], prepared: Prepared, folder: Path) -> None:
     import torch
 
-    state = trainer.accelerator.get_state_dict(trainer.model)
-    if not trainer.args.should_save:
-        trainer.accelerator.wait_for_everyone()
-        return
-    model = trainer.accelerator.unwrap_model(trainer.model)
+    model, tokenizer = trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer
     dtype = getattr(torch, prepared.config.save.dtype)
-    state = {name: weight.to(dtype) if weight.is_floating_point() else weight for name, weight in state.items()}
+    turned: dict[int, Any] = {}  # tied weights stay one
+    for weight in state.values():
+        if weight.is_floating_point() and weight.data_ptr() not in turned:
+            turned[weight.data_ptr()] = weight.to(dtype)
+    state = {name: turned.get(weight.data_ptr(), weight) for name, weight in state.items()}
+    model.generation_config.eos_token_id = prepared.encoder.ends()
+    if prepared.config.model.template != "auto" or not tokenizer.chat_template:
+        tokenizer.chat_template = prepared.encoder.template
     saving = folder / f"{TEMPORARY}{MODEL}"
-    kept = model.config.dtype
-    model.config.dtype = dtype
+    kept, model.config.dtype = model.config.dtype, dtype
     model.save_pretrained(saving, state_dict=state)
     model.config.dtype = kept
-    tokenizer = prepared.tokenizer
-    if not tokenizer.chat_template:
-        tokenizer.chat_template = prepared.template
     tokenizer.save_pretrained(saving)
     for path in saving.rglob("*"):
         if path.is_file():
             sync_file(path)
     saving.rename(folder / MODEL)
     sync_folder(folder)
-    trainer.accelerator.wait_for_everyone()
 
 
 __all__ = ["Prepared", "prepare_training", "train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -14,18 +15,23 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from yisang.errors import UsageError
+from yisang.errors import UsageError, YisangError
 from yisang.sft.batches import EMPTY, Passes, Plan
 from yisang.sft.build import hidden_matrices
 from yisang.sft.collate import Collator
 from yisang.sft.config import Config
 from yisang.sft.optimizers import make_optimizer
+from yisang.sft.padding_free import refuse_leak
 from yisang.signals import Asked
 from yisang.storage import TEMPORARY, sync_file, sync_folder
 
 SUMS = ("tokens", "places", "targets", "loss", "right", "entropy")
 """tokens: of the rows. places: with padding. targets: tokens that are learned. loss, entropy: summed over targets, in nats.
 right: targets that were the likeliest token."""
+
+
+FIGURES = "figures.json"
+"""In a checkpoint: the sums since the last line."""
 
 
 class Rows(Dataset):
@@ -64,7 +70,7 @@ class Trainer(SFTTrainer):
         arguments: dict[str, Any] | None = None,
     ):
         self.config, self.plan, self.out, self.say, self.on_log = config, plan, out, say, on_log
-        self._sums = dict.fromkeys(SUMS, 0.0)
+        self._sums = torch.zeros(len(SUMS), dtype=torch.float64)
         self._seen: Any = None
         super().__init__(
             model=model,
@@ -75,6 +81,12 @@ class Trainer(SFTTrainer):
             callbacks=[_Saves(config, plan, asked or Asked())],
         )
         self.remove_callback(PrinterCallback)  # our lines say it
+        # For models that say otherwise transformers counts no targets, and each pass would be divided by its own.
+        self.model_accepts_loss_kwargs = True
+        self._sums = self._sums.to(self.args.device)
+        if config.batch.padding_free:
+            rows_alone = sorted(range(len(plan.lengths)), key=lambda row: plan.lengths[row])[:4]
+            refuse_leak(self.model, [rows[row] for row in rows_alone], tokenizer.pad_token_id)
         self._hook = self.model.register_forward_hook(self._keep_outputs)
         self._clock = (time.monotonic(), 0)
 
@@ -102,20 +114,25 @@ class Trainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
+        if num_items_in_batch is None:
+            raise YisangError(
+                "The trainer did not count the targets of the step, so its loss would be a mean of means. This is a fault of "
+                "yisang with this version of transformers; please report it."
+            )
         loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         seen, self._seen = self._seen, None
         with torch.no_grad():
-            mask = inputs.get("attention_mask")
-            added = {
-                "places": inputs["input_ids"].numel(),
-                "tokens": inputs["input_ids"].numel() if mask is None else int(mask.sum()),
-                "targets": int(seen.label_mask.sum()),
-                "loss": -float(seen.log_probs.sum()),
-                "right": float(seen.is_top1.sum()),
-                "entropy": float(seen.entropy.sum()),
-            }
-        for name, value in added.items():
-            self._sums[name] += value
+            places, mask = inputs["input_ids"].numel(), inputs.get("attention_mask")
+            added = (
+                seen.label_mask.new_tensor(places, dtype=torch.int64) if mask is None else mask.sum(),
+                seen.label_mask.new_tensor(places, dtype=torch.int64),
+                seen.label_mask.sum(),
+                -seen.log_probs.sum(),
+                seen.is_top1.sum(),
+                seen.entropy.sum(),
+            )
+            # On the device, and read only where a line is written.
+            self._sums += torch.stack([one.to(torch.float64) for one in added])
         return loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -128,11 +145,8 @@ class Trainer(SFTTrainer):
         super().log(logs, start_time)
 
     def _figures(self) -> dict[str, float]:
-        sums = torch.tensor([self._sums[name] for name in SUMS], dtype=torch.float64, device=self.args.device)
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            dist.all_reduce(sums)
-        found = dict(zip(SUMS, sums.tolist(), strict=True))
-        self._sums = dict.fromkeys(SUMS, 0.0)
+        found = dict(zip(SUMS, self._summed().tolist(), strict=True))
+        self._sums.zero_()
         now, (then, step) = time.monotonic(), self._clock
         self._clock = now, self.state.global_step
         targets = max(1.0, found["targets"])
@@ -145,6 +159,13 @@ class Trainer(SFTTrainer):
             "pad_share": 1 - found["tokens"] / found["places"] if found["places"] else 0.0,
             "seconds_per_step": (now - then) / max(1, self.state.global_step - step),
         }
+
+    def _summed(self) -> Any:
+        """The sums of all processes."""
+        sums = self._sums.clone()
+        if self.args.world_size > 1:
+            dist.all_reduce(sums)
+        return sums
 
     def _line(self, logs: dict[str, float]) -> str:
         done, steps = self.state.global_step, self.state.max_steps
@@ -170,8 +191,10 @@ class Trainer(SFTTrainer):
         """Written under a temporary name and renamed when it is whole, so that a kill leaves no half checkpoint."""
         name = f"checkpoint-{self.state.global_step}"
         super()._save_checkpoint(model, trial)
+        sums = self._summed()
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
+            (self._saving() / name / FIGURES).write_text(json.dumps(sums.tolist()))
             for path in (self._saving() / name).rglob("*"):
                 if path.is_file():
                     sync_file(path)
@@ -181,6 +204,12 @@ class Trainer(SFTTrainer):
             for old in checkpoints(self.out)[: -self.config.save.keep] if self.config.save.keep else []:
                 remove_tree(old)
         self.accelerator.wait_for_everyone()
+
+    def go_on(self, checkpoint: Path) -> None:
+        """Takes up the figures since the last line, which the checkpoint holds of all processes."""
+        if self.args.process_index == 0:
+            sums = json.loads((checkpoint / FIGURES).read_text())
+            self._sums = torch.tensor(sums, dtype=torch.float64, device=self.args.device)
 
 
 class _Saves(TrainerCallback):
@@ -195,6 +224,7 @@ class _Saves(TrainerCallback):
         if self._stop(args):
             due = control.should_training_stop = True
         control.should_save = due and state.global_step < state.max_steps
+        control.should_log = control.should_log or state.global_step == state.max_steps
         return control
 
     def _stop(self, args: Any) -> bool:
@@ -223,6 +253,8 @@ def training_arguments(config: Config, plan: Plan, out: Path, **changed: Any) ->
         "warmup_steps": round(config.schedule.warmup * len(plan)),
         "max_grad_norm": config.optimizer.clip,
         "average_tokens_across_devices": True,
+        "ddp_find_unused_parameters": False,
+        "router_aux_loss_coef": 0.0,  # a mean of each pass: gradients would depend on how a step is cut
         "bf16": config.autocast and config.model.dtype == "float32",
         "gradient_checkpointing": config.checkpointing,
         "use_liger_kernel": config.liger,

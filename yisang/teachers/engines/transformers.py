@@ -366,13 +366,14 @@ class _Worker:
         finished = token in self.ends
         if not finished and len(row.drawn) < row.room:
             return
-        row.live = False
         text = self.decode(row.drawn)
         if row.opened:
             # The template has opened the block. The text must show it, or a cut think would pass for an answer.
             text = f"{OPEN}\n{text}"
         usage = Usage(prompt_tokens=row.asked, completion_tokens=len(row.drawn))
-        row.request.answer(generation(text, finish_reason="stop" if finished else "length", usage=usage))
+        answer = generation(text, finish_reason="stop" if finished else "length", usage=usage)
+        row.live = False  # not before: a row that fails on the way is answered with the others that are live
+        row.request.answer(answer)
 
     def decode(self, ids: list[int]) -> str:
         """The text without special tokens, but with the think tags where a tokenizer counts them among these."""
