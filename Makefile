@@ -34,8 +34,9 @@ check: $(TEST)
 	$(BIN)/mypy -p yisang
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
+# Two processes; the tests of one file stay in one of them.
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 bench: $(TEST)
 	$(BIN)/python -m bench.overhead

@@ -37,6 +37,7 @@ PAGES = (
     "docs/grading.md",
     "docs/evals.md",
     "docs/sft.md",
+    "docs/mini.md",
 )
 """Pages whose blocks are run. README.ko.md has the blocks of README.md, which a test of its own compares."""
 LEAST_COMMANDS = {
@@ -47,6 +48,7 @@ LEAST_COMMANDS = {
     "docs/grading.md": 1,
     "docs/evals.md": 5,
     "docs/sft.md": 2,
+    "docs/mini.md": 0,
 }
 LEAST_PYTHON = {
     "README.md": 0,
@@ -56,6 +58,7 @@ LEAST_PYTHON = {
     "docs/grading.md": 1,
     "docs/evals.md": 3,
     "docs/sft.md": 0,
+    "docs/mini.md": 0,
 }
 """So that a pattern that no longer matches anything is noticed."""
 SHELLS = ("sh", "console", "bash", "shell")

@@ -731,7 +731,7 @@ def test_a_run_whose_box_is_killed_is_made_again(warm: bool) -> None:
 def test_a_box_that_dies_again_and_again_is_an_infra_error(warm: bool) -> None:
     with Sandbox(warm=warm, timeout=PATIENT) as sandbox, ThreadPoolExecutor(1) as thread:
         running = thread.submit(sandbox.run, "import time; time.sleep(600)")
-        until(lambda: bool(running.done() or kill_boxes() < 0), "killed boxes are made again and again")
+        until(lambda: bool(running.done() or kill_boxes() < 0), "killed boxes are made again and again", 90.0)
     check(running.result(), "infra_error", "")
     assert "box" in running.result().says
 

@@ -112,6 +112,8 @@ def test_the_instruction_is_that_of_the_mode():
     assert items("tasks:n=1,ops=2,lang=en")[0].messages[0].content == load("en").prompt("target_only").text
     (turn,) = items("tasks:n=1,ops=2,placement=prefix")[0].messages
     assert turn.content.startswith(load("ko").prompt("mixed").text)
+    (item,) = items("tasks:n=1,ops=2,mode=none")
+    assert [(turn.role, turn.content) for turn in item.messages] == [("user", item.question)]
     (turn,) = items("tasks:n=1,ops=2,mode=boxed,placement=suffix")[0].messages
     assert turn.content.endswith("\\boxed{} 안에 쓰세요.")
 

@@ -157,13 +157,14 @@ def test_models_that_count_no_targets_by_themselves_get_one_mean_all_the_same(se
 
 
 TWO = """
-import json, sys, torch
+import json, os, sys, torch
 import msgspec
 from yisang.sft.config import Config
 from yisang.sft.run import train
 config = msgspec.convert(json.load(open(sys.argv[1])), Config)
 train(config, sys.argv[2])
-print("WORLD", torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1, flush=True)
+world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+os.write(1, f"WORLD {world}\n".encode())  # at once, or the two lines may mix
 """
 
 

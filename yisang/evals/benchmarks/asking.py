@@ -14,6 +14,8 @@ from yisang.teachers.prompts import MixedPrompt, Placement
 
 BOXED = "boxed"
 """The mode that asks for the final answer in a box, and for nothing else."""
+NONE = "none"
+"""The mode that asks the question alone, as a student is asked that was trained without instructions."""
 _FILE = Path(__file__).with_name("languages.toml")
 
 
@@ -36,9 +38,11 @@ def instruction(language: str) -> str:
 def asker(language: str, mode: str, placement: str) -> Callable[[str], tuple[Message, ...]]:
     """Question → the messages that ask it.
 
-    mode: BOXED, or a prompt of the language's file. placement: as in MixedPrompt; with BOXED also "suffix", which puts the
+    mode: BOXED, NONE, or a prompt of the language's file. placement: as in MixedPrompt; with BOXED also "suffix", which puts the
     sentence on a line behind the question, as MMATH does (arXiv 2505.19126). "" is suffix with BOXED, else system.
     """
+    if mode == NONE:
+        return lambda question: (Message("user", question),)
     placement = placement or ("suffix" if mode == BOXED else "system")
     if mode == BOXED:
         sentence = instruction(language)

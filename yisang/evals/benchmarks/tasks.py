@@ -38,8 +38,8 @@ TaskKind = Literal["solve", "translate", "crosslingual"]
 class TasksSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """lang: of the answers. ops: a number or a range. n: problems for each number of operations.
 
-    context, preset, direction: as in `yisang tasks`. mode: the prompt of lang's file that asks ("" is mixed, and
-    target_only where lang is en; crosslingual problems are asked with target_only). placement: of that prompt. source: the
+    context, preset, direction: as in `yisang tasks`. mode: the prompt of lang's file that asks, or "none" for
+    the question alone ("" is mixed, and target_only where lang is en; crosslingual problems are asked with target_only). placement: of that prompt. source: the
     language of the question where it is not lang ("" is en, and ko where lang is en).
     """
 
