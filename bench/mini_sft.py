@@ -2,7 +2,7 @@
 
 python -m bench.mini_sft [--base mini-base] [--seeds 0,1,2] [--out out/bench-mini-sft]
 
-Each seed: the recipe verified_tasks (problems of its own), `yisang sft mini-sft` (seed of its own), `yisang eval` greedy on
+Each seed: the recipe verified_tasks (problems of its own), `yisang sft mini-sft` in two processes (seed of its own), `yisang eval` greedy on
 problems that neither has seen, 100 for each of 1 to 4 operations, asked without an instruction as the rows are. Prints verified
 shares, the paired difference with its 95 % interval, and minutes.
 """
@@ -45,9 +45,12 @@ def main() -> None:
         yisang("run", str(recipe), "--out", str(out / "rows"), "--workers", "2")
         started = time.monotonic()
         sets = [f"model.name={given.base}", f"seed={seed}", f"data.0.path={out / 'rows'}"]
-        student = yisang("sft", "mini-sft", "--out", str(out / "student"), *(f"--set={one}" for one in sets)).strip()
+        student = out / "student" / "model"
+        trained = ["sft", "mini-sft", "--out", str(out / "student"), *(f"--set={one}" for one in sets)]
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "yisang"]
+        subprocess.run([*launch, *trained], check=True)
         minutes = (time.monotonic() - started) / 60
-        yisang("eval", student, "--bench", BENCH, "--out", str(out / "after"), *GREEDY)
+        yisang("eval", str(student), "--bench", BENCH, "--out", str(out / "after"), *GREEDY)
         compared = yisang("eval", "--compare", str(before), str(out / "after"), "--measure", "verified", "--json")
         summary: dict[str, Any] = json.loads((out / "student" / "rows.json").read_text())
         print(json.dumps({"seed": seed, "rows": summary["rows"], "minutes": round(minutes, 1)}), compared, flush=True)

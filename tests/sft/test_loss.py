@@ -156,7 +156,7 @@ def test_models_that_count_no_targets_by_themselves_get_one_mean_all_the_same(se
     assert apart(gradients, whole(settings())[1]) < TOLERANCE
 
 
-TWO = """
+TWO = r"""
 import json, os, sys, torch
 import msgspec
 from yisang.sft.config import Config

@@ -1,8 +1,8 @@
 """Worded tasks taught and verified: rows of which every step is known to be right.
 
 Problems of 1 to 4 operations (preset narrow), answered in language-mixed thought. A tenth of the scripted teacher's answers have a
-wrong value or a missing step; of those that are left whole, only what the solution graph verifies is kept. Expected of 8,000
-problems: about 7,200 rows, a few copies of one-operation problems taken away before.
+wrong value or a missing step; only what the solution graph verifies is kept. Expected: nine in ten problems, a few copies of
+one-operation problems taken away before (of 8,000 problems 7,190 rows).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LANGUAGE = "ko"
 FAULTS = {"wrong_value": 0.05, "missing_step": 0.05}
 
 
-def build(problems: int = 8000, seed: int = 11) -> Recipe:
+def build(problems: int = 24000, seed: int = 11) -> Recipe:
     return Recipe(
         name="verified_tasks",
         version="1",
