@@ -47,7 +47,16 @@ def main() -> None:
         sets = [f"model.name={given.base}", f"seed={seed}", f"data.0.path={out / 'rows'}"]
         student = out / "student" / "model"
         trained = ["sft", "mini-sft", "--out", str(out / "student"), *(f"--set={one}" for one in sets)]
-        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "yisang"]
+        launch = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node",
+            "2",
+            "-m",
+            "yisang",
+        ]
         subprocess.run([*launch, *trained], check=True)
         minutes = (time.monotonic() - started) / 60
         yisang("eval", str(student), "--bench", BENCH, "--out", str(out / "after"), *GREEDY)
