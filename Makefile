@@ -1,6 +1,6 @@
 # Everything here works on a machine that has only python3 (3.11 or 3.12) and make.
 #
-#   make quickstart   a small corpus, from web pages to a published data set, in out/quickstart
+#   make quickstart   from web pages to a published data set and a small model trained on it, in out/
 #   make test         all tests          make check   ruff, mypy and the direction of imports
 #   make bench        measurements beside peers; see bench/
 #   make reproductions   slow proofs of what the documents claim; some fetch a package or train for an hour
@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core
+TRAIN := $(VENV)/.train
 TEST := $(VENV)/.test
 # Threads of numeric libraries would fight with worker processes for the cores.
 export OMP_NUM_THREADS ?= 1
@@ -21,11 +22,15 @@ $(CORE): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $(CORE)
 
+$(TRAIN): $(CORE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
+	@touch $(TRAIN)
+
 $(TEST): $(CORE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,train]'
 	@touch $(TEST)
 
-quickstart: $(CORE)
+quickstart: $(TRAIN)
 	$(BIN)/yisang quickstart --out out/quickstart
 
 check: $(TEST)

@@ -217,11 +217,15 @@ def quickstart(
     out: Annotated[str, typer.Option("--out", help="The run folder.")] = "out/quickstart",
     on: Annotated[str, typer.Option("--on", help="The runner: local or beam.")] = "local",
     workers: Annotated[int, typer.Option("--workers", help="Processes that work side by side.")] = 2,
+    teacher: Annotated[str, typer.Option("--teacher", help="mini, or scripted, which is no model.")] = "mini",
+    student: Annotated[
+        bool, typer.Option("--student/--no-student", help="Train mini-base on the corpus, scored before and after.")
+    ] = True,
 ) -> None:
-    """Builds a small corpus from the web that ships with yisang: fetch, filter, teach, publish."""
+    """Builds a small corpus from the web that ships with yisang and trains on it: fetch, filter, teach, publish, train, score."""
     from yisang.quickstart.run import quickstart as run_quickstart
 
-    run_quickstart(out, on=on, workers=workers, say=say)
+    run_quickstart(out, on=on, workers=workers, teacher=teacher, student=student, say=say)
 
 
 @app.command()

@@ -193,12 +193,16 @@ def test_the_model_folder_is_a_model(config, tmp_path):
 def test_tied_weights_are_written_once_in_another_type(config, tmp_path):
     import msgspec
     from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
 
     half = msgspec.structs.replace(config, save=msgspec.structs.replace(config.save, dtype="bfloat16"))
     model = run.train(half, str(tmp_path / "run"))
     weights = load_file(model / "model.safetensors")
     assert "lm_head.weight" not in weights
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+    found = AutoModelForCausalLM.from_pretrained(model)
+    assert found.dtype == torch.bfloat16
+    assert found.config.use_cache
 
 
 def test_a_template_of_ones_own_goes_with_the_model_and_its_end_ends_an_answer(config, tmp_path, tokenizer):

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from yisang.errors import UsageError, YisangError
 from yisang.pipelines.curate import Corpus
@@ -76,8 +77,8 @@ class Loaded:
     """True for a file outside any package: its functions travel to workers by value."""
 
 
-def load(name: str, inputs: str | None = None) -> Loaded:
-    """Loads a recipe by file path, or a shipped one by name. `inputs` is given to `build` where it takes it.
+def load(name: str, inputs: str | None = None, **parameters: Any) -> Loaded:
+    """Loads a recipe by file path, or a shipped one by name. `inputs` and other parameters are given to its `build`.
 
     Raises UsageError when there is none, and YisangError with the line when its code fails.
     """
@@ -100,7 +101,7 @@ def load(name: str, inputs: str | None = None) -> Loaded:
     if inputs is not None and not takes_inputs:
         raise UsageError(f"{path}: build() takes no parameter `inputs`, so --inputs has nothing to set.")
     try:
-        recipe = build(inputs) if inputs is not None else build()
+        recipe = build(**parameters if inputs is None else {"inputs": inputs, **parameters})
     except YisangError:
         raise
     except (Exception, SystemExit) as error:

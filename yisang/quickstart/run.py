@@ -1,4 +1,4 @@
-"""The quickstart from end to end: serve the shipped web, fetch it, run the recipe, publish to a folder."""
+"""The quickstart from end to end: serve the shipped web, fetch it, run the recipe, publish to a folder, train a student."""
 
 from __future__ import annotations
 
@@ -18,55 +18,86 @@ from yisang.pipelines.report import books_text
 from yisang.pipelines.run import run_recipe
 from yisang.quickstart.fetch import collection_of, fetch
 from yisang.quickstart.server import serve
+from yisang.quickstart.student import check_installed, train_student
 from yisang.quickstart.web import SEEDS, build_web, digest_of
 
 
-def quickstart(out: str, *, on: str, workers: int, say: Callable[[str], None]) -> None:
-    """Leaves the run in `out` and the data set in `out/published`; the fetched pages lie beside, as `out.warc.gz`."""
+def quickstart(
+    out: str, *, on: str, workers: int, say: Callable[[str], None], teacher: str = "mini", student: bool = True
+) -> None:
+    """Leaves the run in `out` and the data set in `out/published`; the fetched pages lie beside, as `out.warc.gz`, and
+    so does the student, in `out-student`.
+
+    teacher: "mini" or "scripted". student: whether mini-base is trained on the corpus and scored.
+    """
     out = out.rstrip("/")
     if not out.strip():
         raise UsageError("The run folder has no name. Name a folder with --out, or leave --out away.")
+    if teacher == "mini" or student:
+        check_installed()
+    parts = 4 if student else 3
     pages = Path(f"{out}.warc.gz")
+    recipe = load("quickstart", str(pages), taught_by=teacher)
+    _pages(pages, lambda line: say(f"1/{parts} {line}"), say)
+    say(f"2/{parts} Running the recipe `quickstart` on {on} with {workers} worker(s), taught by `{teacher}` → {out}")
+    books = run_recipe(recipe, Setting(out=out), on=on, workers=workers, say=say)
+    print(books_text(books), flush=True)
+    say(f"3/{parts} Publishing → {out}/published")
+    publish(out, to=f"{out}/published", repo=None, private=False, dry_run=False, say=say)
+    if student:
+        say(f"4/{parts} Training `mini-base` on what was kept, scored before and after → {out}-student")
+        print(f"\n{train_student(out, f'{out}-student', say)}", flush=True)
+    print(_next_steps(out, teacher, student, books))
+
+
+def _pages(pages: Path, title: Callable[[str], None], say: Callable[[str], None]) -> None:
+    """Fetches the shipped web into a WARC, unless it lies there already."""
     web = build_web()
     collection = f"quickstart-{digest_of(web)[:16]}"
     if pages.exists() and collection_of(pages) == collection:
-        say(f"1/3 Pages were fetched before: {pages}")
-    else:
-        hosts = len({urlsplit(seed).hostname for seed in SEEDS})
-        say(f"1/3 Fetching the web that ships with yisang: {hosts} hosts behind a real HTTP server on loopback")
-        pages.parent.mkdir(parents=True, exist_ok=True)
-        with serve(web) as address:
-            report = fetch(SEEDS, address, pages, collection)
-        statuses = ", ".join(f"{count} with status {status}" for status, count in sorted(report.by_status.items()))
-        say(
-            f"    {report.pages} pages ({statuses}), {report.disallowed} not asked for, as robots.txt forbids them → {pages}"
-        )
-    say(f"2/3 Running the recipe `quickstart` on {on} with {workers} worker(s) → {out}")
-    books = run_recipe(load("quickstart", str(pages)), Setting(out=out), on=on, workers=workers, say=say)
-    print(books_text(books))
-    say(f"3/3 Publishing → {out}/published")
-    publish(out, to=f"{out}/published", repo=None, private=False, dry_run=False, say=say)
-    print(_next_steps(out, books))
+        title(f"Pages were fetched before: {pages}")
+        return
+    hosts = len({urlsplit(seed).hostname for seed in SEEDS})
+    title(f"Fetching the web that ships with yisang: {hosts} hosts behind a real HTTP server on loopback")
+    pages.parent.mkdir(parents=True, exist_ok=True)
+    with serve(web) as address:
+        report = fetch(SEEDS, address, pages, collection)
+    statuses = ", ".join(f"{count} with status {status}" for status, count in sorted(report.by_status.items()))
+    say(
+        f"    {report.pages} pages ({statuses}), {report.disallowed} not asked for, as robots.txt forbids them → {pages}"
+    )
 
 
-def _next_steps(out: str, books: Books) -> str:
+TEACHERS_SAID = {
+    "mini": "`mini`, a model of 0.9 million parameters that ships with yisang and knows worded tasks alone",
+    "scripted": "`scripted`, a solver of worded tasks and no model, with faults on purpose",
+}
+
+
+def _next_steps(out: str, teacher: str, student: bool, books: Books) -> str:
     steps = {step.name: step for step in books.steps}
-    asked, declined = steps["teach"].taken, steps["whole_answers"].dropped.get("finish_declined", 0)
-    faulty = steps["whole_answers"].taken - declined - steps["verdicts"].kept
+    asked, kept = steps["teach"].taken, steps["to_example"].kept
+    verified = steps["verified"].kept
     # `make` leaves the command in a virtual environment that the shell need not have entered.
     bin = Path(os.path.relpath(Path(sys.executable).parent))
     yisang, python = ("yisang", "python") if shutil.which("yisang") else (bin / "yisang", bin / "python")
     load = f"from datasets import load_dataset as l; print(l('{out}/published', 'messages')['train'][0])"
+    more = (
+        f"""
+  {yisang} eval {out}-student/training/model --bench tasks:lang=ko,mode=none,preset=narrow,context=zoo,ops=1-4,n=20 --protocol greedy --out {out}-score
+      the student on other problems"""
+        if student
+        else ""
+    )
     return f"""
-The corpus is in {out}/published. Its teacher was `scripted`, a solver of worded tasks and no model: of {asked} questions
-it solved {asked - declined}, {faulty} of them with a fault on purpose, which the checks found. The other {declined} are no tasks, so it declined
-them; a model would not. Next:
+The corpus is in {out}/published. Its teacher was {TEACHERS_SAID[teacher]}:
+of {asked} tasks it was asked, {verified} answers are right in every step, and {kept} of them were kept. Next:
 
-  {yisang} show {out} --drops 5 --reason finish_declined
-      five of the questions that it declined
+  {yisang} show {out} --drops 5 --reason process_flawed
+      five answers with a fault, and which check found it
   {yisang} show {out} --drops 5
       five of the records that left, and why
   {python} -c "{load}"
       a training row
   {yisang} plan quickstart --inputs {out}.warc.gz --out {out}
-      every step with its constants, and what is stored"""
+      every step with its constants, and what is stored{more}"""

@@ -1,4 +1,4 @@
-"""The quickstart's web as a pure function: our own posts as pages of nine hosts, with known faults planted.
+"""The quickstart's web as a pure function: our own posts as pages of ten hosts, with known faults planted.
 
 The writing stands in `content/`, one file per host; the same files give the same bytes on every machine.
 """
@@ -24,6 +24,7 @@ HOSTS = (
     "saenghwalq.example",
     "bareunmal.example",
     "puleobogi.example",
+    "semmaru.example",
     "jipmunseo.example",
     "gagyebu.example",
     "momsinho.example",
@@ -54,6 +55,8 @@ ADMIN = "/admin/login"
 ROBOTS = b"User-agent: *\nDisallow: /admin/\nAllow: /\n"
 ONE_LIST = 13
 """More posts than this and the host has a second list page, linked from the first."""
+LONGEST_LIST = 60
+"""Posts of one list page; each page links the next."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,12 @@ def _tasks(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     low, high = table["ops"]
     for number in range(table["count"]):
         context = table["contexts"][number % len(table["contexts"])]
-        problem = make_problem(Request("ko", low, high, context), table["seed"], number)
+        problem = make_problem(Request("ko", low, high, context, table["preset"]), table["seed"], number)
         yield {
             "slug": table["slug"].format(number=number + table["first"]),
             "title": table["titles"][number % len(table["titles"])].format(number=number + 1),
             "author": table["authors"][number % len(table["authors"])],
-            "date": (date.fromisoformat(table["date"]) + timedelta(days=3 * number)).isoformat(),
+            "date": (date.fromisoformat(table["date"]) + timedelta(days=table["days"] * number)).isoformat(),
             "body": f"{table['intros'][number % len(table['intros'])]}\n\n{problem.question}",
             "answers": [{"text": table["answer"].format(answer=problem.answer), "accepted": True, "votes": number % 7}],
         }
@@ -211,13 +214,14 @@ def _lists(site: Site, posts: list[Post]) -> Iterator[tuple[str, Response]]:
     extra = [DEAD_LINKS[site.host]] if site.host in DEAD_LINKS else []
     if site.host in BINARIES:
         extra.append(BINARIES[site.host][:2])
-    if len(posts) <= ONE_LIST:
-        yield "/", _html(site, index_page(site, posts, extra))
-        return
-    second = "/bbs/board.php?bo_table=qna&page=2" if site.layout == "gnuboard" else "/list/2"
-    half = len(posts) // 2
-    yield "/", _html(site, index_page(site, posts[:half], [*extra, (second, "다음 쪽")]))
-    yield second, _html(site, index_page(site, posts[half:], [("/", "이전 쪽")]))
+    pages = max(-(-len(posts) // LONGEST_LIST), 2 if len(posts) > ONE_LIST else 1)
+    numbered = "/bbs/board.php?bo_table=qna&page={}" if site.layout == "gnuboard" else "/list/{}"
+    paths = ["/", *(numbered.format(page) for page in range(2, pages + 1))]
+    for page, path in enumerate(paths):
+        listed = posts[len(posts) * page // pages : len(posts) * (page + 1) // pages]
+        before = [(paths[page - 1], "이전 쪽")] if page else extra
+        after = [(paths[page + 1], "다음 쪽")] if page + 1 < pages else []
+        yield path, _html(site, index_page(site, listed, [*before, *after]))
 
 
 def _html(site: Site, text: str) -> Response:

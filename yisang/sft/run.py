@@ -271,9 +271,12 @@ def _write_model(trainer: Any, state: dict[str, Any], prepared: Prepared, folder
     if prepared.config.model.template != "auto" or not tokenizer.chat_template:
         tokenizer.chat_template = prepared.encoder.template
     saving = folder / f"{TEMPORARY}{MODEL}"
-    kept, model.config.dtype = model.config.dtype, dtype
     model.save_pretrained(saving, state_dict=state)
-    model.config.dtype = kept
+    # It writes the type of the weights in memory, which whoever loads by the configuration would get; and the cache is off
+    # for training alone.
+    settings = saving / CONFIG
+    changed = json.loads(settings.read_text("utf-8")) | {"dtype": str(dtype).removeprefix("torch."), "use_cache": True}
+    settings.write_text(json.dumps(changed, indent=2, ensure_ascii=False) + "\n", "utf-8")
     tokenizer.save_pretrained(saving)
     for path in saving.rglob("*"):
         if path.is_file():

@@ -328,12 +328,13 @@ def sentences(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Parsed:
-    """A problem that was read: its graph, its language and context, and the order of its sentences (`facts`)."""
+    """A problem that was read: its graph, its language and context, the order of its sentences (`facts`), and what was read."""
 
     graph: Graph
     language: str
     context: str
     order: tuple[str, ...]
+    text: str
 
     def translated(self, language: str) -> str:
         """The problem in another language, sentence by sentence."""
@@ -362,7 +363,7 @@ def parse(text: str, language: str, context: str) -> Parsed:
     graph = _graph(said, query)
     told = graph.given[0] if graph.given else None
     order = tuple(GIVEN if node.form == "literal" and node.name == told else node.name for node in said)
-    return Parsed(graph, language, context, order)
+    return Parsed(graph, language, context, order, text)
 
 
 def _graph(said: list[Node], query: str) -> Graph:
