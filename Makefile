@@ -51,6 +51,8 @@ bench: $(TEST)
 
 reproductions: $(TEST)
 	$(BIN)/python -m bench.grading
+	$(BIN)/python -m bench.mini_base
+	$(BIN)/python -m bench.mini_sft
 
 constraints:
 	$(PYTHON) scripts/make_constraints.py

@@ -35,36 +35,35 @@ def quickstart(
         raise UsageError("The run folder has no name. Name a folder with --out, or leave --out away.")
     if teacher == "mini" or student:
         check_installed()
-    parts = 4 if student else 3
     pages = Path(f"{out}.warc.gz")
     recipe = load("quickstart", str(pages), taught_by=teacher)
-    _pages(pages, lambda line: say(f"1/{parts} {line}"), say)
-    say(f"2/{parts} Running the recipe `quickstart` on {on} with {workers} worker(s), taught by `{teacher}` → {out}")
+    _fetch_pages(pages, say)
+    say(f"2. Running the recipe `quickstart` on {on} with {workers} worker(s), taught by `{teacher}` → {out}")
     books = run_recipe(recipe, Setting(out=out), on=on, workers=workers, say=say)
     print(books_text(books), flush=True)
-    say(f"3/{parts} Publishing → {out}/published")
+    say(f"3. Publishing → {out}/published")
     publish(out, to=f"{out}/published", repo=None, private=False, dry_run=False, say=say)
     if student:
-        say(f"4/{parts} Training `mini-base` on what was kept, scored before and after → {out}-student")
+        say(f"4. Training `mini-base` on what was kept, scored before and after → {out}-student")
         print(f"\n{train_student(out, f'{out}-student', say)}", flush=True)
     print(_next_steps(out, teacher, student, books))
 
 
-def _pages(pages: Path, title: Callable[[str], None], say: Callable[[str], None]) -> None:
+def _fetch_pages(pages: Path, say: Callable[[str], None]) -> None:
     """Fetches the shipped web into a WARC, unless it lies there already."""
     web = build_web()
     collection = f"quickstart-{digest_of(web)[:16]}"
     if pages.exists() and collection_of(pages) == collection:
-        title(f"Pages were fetched before: {pages}")
+        say(f"1. Pages were fetched before: {pages}")
         return
     hosts = len({urlsplit(seed).hostname for seed in SEEDS})
-    title(f"Fetching the web that ships with yisang: {hosts} hosts behind a real HTTP server on loopback")
+    say(f"1. Fetching the web that ships with yisang: {hosts} hosts behind a real HTTP server on loopback")
     pages.parent.mkdir(parents=True, exist_ok=True)
     with serve(web) as address:
         report = fetch(SEEDS, address, pages, collection)
     statuses = ", ".join(f"{count} with status {status}" for status, count in sorted(report.by_status.items()))
     say(
-        f"    {report.pages} pages ({statuses}), {report.disallowed} not asked for, as robots.txt forbids them → {pages}"
+        f"   {report.pages} pages ({statuses}), {report.disallowed} not asked for, as robots.txt forbids them → {pages}"
     )
 
 
@@ -82,13 +81,16 @@ def _next_steps(out: str, teacher: str, student: bool, books: Books) -> str:
     bin = Path(os.path.relpath(Path(sys.executable).parent))
     yisang, python = ("yisang", "python") if shutil.which("yisang") else (bin / "yisang", bin / "python")
     load = f"from datasets import load_dataset as l; print(l('{out}/published', 'messages')['train'][0])"
-    more = (
-        f"""
-  {yisang} eval {out}-student/training/model --bench tasks:lang=ko,mode=none,preset=narrow,context=zoo,ops=1-4,n=20 --protocol greedy --out {out}-score
+    more = ""
+    if teacher == "mini":  # the shipped recipe as it stands
+        more += f"""
+  {yisang} plan quickstart --inputs {out}.warc.gz --out {out}
+      every step with its constants, and what is stored"""
+    if student:
+        bench = "tasks:lang=ko,mode=none,preset=narrow,context=zoo,ops=1-6,n=10,seed=1"
+        more += f"""
+  {yisang} eval {out}-student/training/model --bench {bench} --protocol greedy --out {out}-score
       the student on other problems"""
-        if student
-        else ""
-    )
     return f"""
 The corpus is in {out}/published. Its teacher was {TEACHERS_SAID[teacher]}:
 of {asked} tasks it was asked, {verified} answers are right in every step, and {kept} of them were kept. Next:
@@ -98,6 +100,4 @@ of {asked} tasks it was asked, {verified} answers are right in every step, and {
   {yisang} show {out} --drops 5
       five of the records that left, and why
   {python} -c "{load}"
-      a training row
-  {yisang} plan quickstart --inputs {out}.warc.gz --out {out}
-      every step with its constants, and what is stored{more}"""
+      a training row{more}"""

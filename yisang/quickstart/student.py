@@ -52,7 +52,7 @@ def train_student(
     mark = f"{_state(run)} {models.revision(BASE)} {bench} {' '.join(sets)}\n"
     stored = folder / CORPUS
     if folder.exists() and not (stored.exists() and stored.read_text() == mark):
-        say(f"    {out} holds the student of another corpus: it is trained anew")
+        say(f"   {out} holds the student of another corpus: it is trained anew")
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     stored.write_text(mark)
