@@ -49,3 +49,16 @@ def test_evaluate_and_the_command_ask_the_guard(tmp_path: Path, capsys: pytest.C
     assert main(arguments) == 2
     assert "mmath: held out" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("repo", ["RUCAIBox/MMATH", "rucaibox/mmath"])
+def test_nothing_is_trained_on_what_is_held_out(repo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    config = tmp_path / "student.toml"
+    config.write_text(f'[model]\nname = "mini-base"\n[[data]]\nhub = "{repo}"\n')
+    assert main(["sft", str(config), "--out", str(tmp_path / "out")]) == 2
+    assert f"{repo} is what the benchmark mmath is read from, which is held out" in capsys.readouterr().err
+
+
+def test_what_is_held_in_may_be_trained_on():
+    guard.check_training_data(benchmark("mgsm").settings().repo)
+    guard.check_training_data("")

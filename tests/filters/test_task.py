@@ -11,14 +11,22 @@ from yisang.tasks.problems import Request, make_problem
 from yisang.tasks.verify import verify_response
 
 
-def post(text: str, language: str = "ko") -> Prompt:
-    return Prompt(id=content_id(text), text=text, language=language, url="http://a.example/1", category="Math")
+def post(text: str) -> Prompt:
+    return Prompt(
+        id=content_id(text),
+        text=text,
+        language="ko",
+        url="http://a.example/1",
+        category="Math",
+        measures={"length": 90},
+    )
 
 
 def recognised(prompt: Prompt, *languages: str) -> Prompt:
     found = RecogniseTask(languages or ("ko",))(prompt)
-    assert isinstance(found, Prompt)
-    return found
+    assert isinstance(found, list)
+    (task,) = found
+    return task
 
 
 @pytest.mark.parametrize("preset", ["general", "narrow"])
@@ -32,6 +40,7 @@ def test_the_task_of_a_post_is_its_line_with_gold_and_graph(preset: str, index: 
     assert (found.url, found.category) == (asked.url, asked.category)
     assert found.id != asked.id
     assert found.parents == (asked.id,)
+    assert found.measures == {}  # what was measured of the post is not true of its task
     # What it says of the task is enough to verify an answer, and to see a fault in one.
     for text, verdict in (
         (problem.trace, "verified"),
@@ -46,6 +55,14 @@ def test_the_same_task_of_two_posts_is_two_prompts() -> None:
     first, second = (recognised(post(f"{greeting}\n\n{question}")) for greeting in ("안녕하세요.", "반갑습니다."))
     assert first.text == second.text
     assert first.id != second.id
+
+
+def test_two_tasks_of_a_post_are_two_prompts() -> None:
+    questions = [make_problem(Request(low=2, high=2, preset="narrow"), 3, index).question for index in (0, 1)]
+    found = RecogniseTask()(post("두 문제가 막혔어요.\n" + "\n".join(questions)))
+    assert isinstance(found, list)
+    assert [task.text for task in found] == questions
+    assert len({task.id for task in found}) == 2
 
 
 @pytest.mark.parametrize(

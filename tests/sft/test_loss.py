@@ -105,9 +105,11 @@ def test_any_cut_into_passes_gives_the_loss_and_gradients_of_the_whole_step(
     assert max(float(gradient.abs().max()) for gradient in wanted.values()) > 0.01
 
 
-def test_a_mean_of_means_would_be_seen(settings, whole, tmp_path):
+@pytest.mark.parametrize("passes", [2, 3, 6])
+def test_a_mean_of_means_would_be_seen(settings, whole, tmp_path, passes):
+    """Over so many passes, or processes: the mistake is the same."""
     expected, wanted = whole(settings())
-    loss, gradients = by_hand(settings(), tmp_path, mean_of_means=6)
+    loss, gradients = by_hand(settings(), tmp_path, mean_of_means=passes)
     assert abs(loss - expected) > 1e3 * TOLERANCE
     assert apart(gradients, wanted) > 1e3 * TOLERANCE
 
@@ -159,8 +161,26 @@ def test_models_that_count_no_targets_by_themselves_get_one_mean_all_the_same(se
 TWO = r"""
 import json, os, sys, torch
 import msgspec
+from pathlib import Path
+from yisang.sft import trainer
 from yisang.sft.config import Config
 from yisang.sft.run import train
+from transformers import TrainerCallback
+out = Path(sys.argv[2])
+
+class Keep(TrainerCallback):
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        if state.global_step == 0:
+            names = {name: weight.grad.clone() for name, weight in kwargs["model"].named_parameters()}
+            torch.save(names, out / f"gradients-{torch.distributed.get_rank()}.pt")
+
+made = trainer.Trainer.__init__
+
+def watched(self, *arguments, **named):
+    made(self, *arguments, **named)
+    self.add_callback(Keep())
+
+trainer.Trainer.__init__ = watched
 config = msgspec.convert(json.load(open(sys.argv[1])), Config)
 train(config, sys.argv[2])
 world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
@@ -172,15 +192,13 @@ def losses(out: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
 
 
-def test_two_processes_are_one(settings, tmp_path):
-    """With rows that do not divide evenly: 13 rows, steps of 5, so the last step has 3 for 2 x 2 passes."""
-    config = settings(rows=13, batch={"rows": 5, "micro_rows": 2}, optimizer={"rate": 1e-2, "clip": 1.0})
-    train(config, str(tmp_path / "one"))
-    (tmp_path / "config.json").write_text(json.dumps(config.to_json()))
-    (tmp_path / "two.py").write_text(TWO)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0", "--rdzv_backend",
-               "c10d", "--rdzv_endpoint", "localhost:0", str(tmp_path / "two.py"), str(tmp_path / "config.json"),
-               str(tmp_path / "two")]  # fmt: skip
+def under_torchrun(processes: int, config, folder: Path) -> Path:
+    """Trains in so many gloo processes; the folder of the training, with the gradients of its first step."""
+    (folder / "config.json").write_text(json.dumps(config.to_json()))
+    (folder / "two.py").write_text(TWO)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", "0",
+               "--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0", str(folder / "two.py"), str(folder / "config.json"),
+               str(folder / "two")]  # fmt: skip
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -188,10 +206,29 @@ def test_two_processes_are_one(settings, tmp_path):
     }
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count("WORLD 2") == 2, ran.stdout
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=TOLERANCE)
-    assert len(losses(tmp_path / "two")) == 3
+    assert ran.stdout.count(f"WORLD {processes}") == processes, ran.stdout
+    return folder / "two"
+
+
+@pytest.mark.parametrize(("processes", "micro_rows"), [(2, 3), (3, 2)])
+def test_any_cut_into_processes_gives_the_loss_and_gradients_of_the_whole_step(
+    settings, whole, tmp_path, processes, micro_rows
+):
+    expected, wanted = whole(settings())
+    out = under_torchrun(processes, settings(batch={"rows": 12, "micro_rows": micro_rows}), tmp_path)
+    assert abs(losses(out)[0] - expected) < TOLERANCE
+    for rank in range(processes):
+        assert apart(torch.load(out / f"gradients-{rank}.pt"), wanted) < TOLERANCE
+
+
+def test_two_processes_are_one(settings, tmp_path):
+    """With rows that do not divide evenly: 13 rows, steps of 5, so the last step has 3 for 2 x 2 passes."""
     from safetensors.torch import load_file
 
+    config = settings(rows=13, batch={"rows": 5, "micro_rows": 2}, optimizer={"rate": 1e-2, "clip": 1.0})
+    train(config, str(tmp_path / "one"))
+    under_torchrun(2, config, tmp_path)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=TOLERANCE)
+    assert len(losses(tmp_path / "two")) == 3
     one, two = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two"))
     assert apart(one, two) < 1e-5  # three steps of AdamW, which divides by small numbers

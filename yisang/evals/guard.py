@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 from yisang.errors import UsageError
-from yisang.evals.benchmarks import Spec, spec_of
+from yisang.evals.benchmarks import NAMES, Spec, spec_of
 
 Purpose = Literal["training", "ablation", "final"]
 
@@ -32,3 +32,13 @@ def check(names: Iterable[str | Spec], purpose: str) -> None:
             f"{', '.join(held)}: held out, so it must not steer anything ({purpose} was given as the purpose). Choose a "
             "held-in benchmark here, and measure this one once at the end with the purpose 'final'."
         )
+
+
+def check_training_data(repo: str) -> None:
+    """Raises UsageError where a data set of the Hub is what a held-out benchmark is read from."""
+    for spec in map(spec_of, NAMES):
+        if spec.held_out and repo.casefold() == str(getattr(spec.settings, "repo", "")).casefold():
+            raise UsageError(
+                f"{repo} is what the benchmark {spec.label} is read from, which is held out: a model trained on it could not be "
+                "measured by it. Take it out of the training data."
+            )

@@ -1,4 +1,4 @@
-"""Worded tasks among questions of any kind: the task that stands in a post, and drops of posts that hold none."""
+"""Worded tasks among questions of any kind: the tasks that stand in a post, and drops of posts that hold none."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import msgspec
 
 from yisang.records import Drop, Prompt, child_id
 from yisang.tasks.contexts import digest_of_words
-from yisang.tasks.wording import recognise
+from yisang.tasks.wording import tasks_in
 
 
 @dataclass(frozen=True)
 class RecogniseTask:
-    """Prompt → the worded task (`yisang.tasks`) in it, as a prompt of the task's own words with its gold and its graph.
+    """Prompt → the worded tasks (`yisang.tasks`) in it, each a prompt of the task's own words with its gold and its graph.
 
-    A task is the whole text or a line of its own in it; what stands around it (a title, a greeting) is left to the parent.
-    languages: in which tasks are looked for. Others leave as the Drop `no_task`.
+    A task is the whole text or a line of its own in it. What stands around it (a title, a greeting) is left to the parent,
+    and so are the parent's measures, which are of its text. languages: in which tasks are looked for. A prompt without a
+    task leaves as the Drop `no_task`.
     """
 
     languages: Sequence[str] = ("ko",)
@@ -26,17 +27,19 @@ class RecogniseTask:
     def identity(self) -> dict[str, Any]:
         return {"languages": list(self.languages), "words": digest_of_words()}
 
-    def __call__(self, prompt: Prompt) -> Prompt | Drop:
-        task = recognise(prompt.text, tuple(self.languages))
-        if task is None:
-            return Drop("no_task")
-        return msgspec.structs.replace(
-            prompt,
-            id=child_id(prompt.id, 0),
-            parents=(prompt.id,),
-            text=task.text,
-            language=task.language,
-            kind="task",
-            gold=str(task.graph.answer),
-            graph={"context": task.context, **task.graph.to_json()},
-        )
+    def __call__(self, prompt: Prompt) -> list[Prompt] | Drop:
+        found = [
+            msgspec.structs.replace(
+                prompt,
+                id=child_id(prompt.id, number),
+                parents=(prompt.id,),
+                text=task.text,
+                language=task.language,
+                kind="task",
+                gold=str(task.graph.answer),
+                graph={"context": task.context, **task.graph.to_json()},
+                measures={},
+            )
+            for number, task in enumerate(tasks_in(prompt.text, tuple(self.languages)))
+        ]
+        return found or Drop("no_task")

@@ -97,9 +97,11 @@ def load(name: str, inputs: str | None = None, **parameters: Any) -> Loaded:
     build = getattr(module, "build", None)
     if build is None:
         raise UsageError(f"{path} has no function build(). A recipe file defines build() -> Recipe.")
-    takes_inputs = "inputs" in inspect.signature(build).parameters
-    if inputs is not None and not takes_inputs:
+    taken = inspect.signature(build).parameters
+    if inputs is not None and "inputs" not in taken:
         raise UsageError(f"{path}: build() takes no parameter `inputs`, so --inputs has nothing to set.")
+    if unknown := sorted(set(parameters) - set(taken)):
+        raise UsageError(f"{path}: build() takes no parameter `{unknown[0]}`; it takes {', '.join(taken) or 'none'}.")
     try:
         recipe = build(**parameters if inputs is None else {"inputs": inputs, **parameters})
     except YisangError:

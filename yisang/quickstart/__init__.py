@@ -1,1 +1,1 @@
-"""The quickstart: a small Korean question web of our own writing, its server, and a first page fetcher."""
+"""The quickstart: a small Korean question web of our own writing, its server, a first page fetcher, the run and its student."""

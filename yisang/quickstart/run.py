@@ -18,8 +18,9 @@ from yisang.pipelines.report import books_text
 from yisang.pipelines.run import run_recipe
 from yisang.quickstart.fetch import collection_of, fetch
 from yisang.quickstart.server import serve
-from yisang.quickstart.student import check_installed, train_student
+from yisang.quickstart.student import Student, check_installed, train_student
 from yisang.quickstart.web import SEEDS, build_web, digest_of
+from yisang.storage import Folder
 
 
 def quickstart(
@@ -28,25 +29,30 @@ def quickstart(
     """Leaves the run in `out` and the data set in `out/published`; the fetched pages lie beside, as `out.warc.gz`, and
     so does the student, in `out-student`.
 
-    teacher: "mini" or "scripted". student: whether mini-base is trained on the corpus and scored.
+    teacher: "mini" or "scripted". student: whether mini-base is trained on the corpus and scored. Raises UsageError, before
+    anything is written, for an address on another machine and where packages for models are missing.
     """
-    out = out.rstrip("/")
     if not out.strip():
         raise UsageError("The run folder has no name. Name a folder with --out, or leave --out away.")
-    if teacher == "mini" or student:
-        check_installed()
+    if not Folder(out).local:
+        raise UsageError(f"The quickstart writes on this machine, and {out} is elsewhere. Name a folder with --out.")
+    out = Folder(out).root if "://" in out else out.rstrip("/")
+    recipe = load("quickstart", f"{out}.warc.gz", taught_by=teacher)
+    models = ["torch", "transformers"] if teacher == "mini" else []
+    check_installed(models + (["torch", "transformers", "trl"] if student else []))
     pages = Path(f"{out}.warc.gz")
-    recipe = load("quickstart", str(pages), taught_by=teacher)
     _fetch_pages(pages, say)
     say(f"2. Running the recipe `quickstart` on {on} with {workers} worker(s), taught by `{teacher}` → {out}")
     books = run_recipe(recipe, Setting(out=out), on=on, workers=workers, say=say)
     print(books_text(books), flush=True)
     say(f"3. Publishing → {out}/published")
     publish(out, to=f"{out}/published", repo=None, private=False, dry_run=False, say=say)
+    trained = None
     if student:
         say(f"4. Training `mini-base` on what was kept, scored before and after → {out}-student")
-        print(f"\n{train_student(out, f'{out}-student', say)}", flush=True)
-    print(_next_steps(out, teacher, student, books))
+        trained = train_student(out, f"{out}-student", say)
+        print(f"\n{trained.comparison}", flush=True)
+    print(_next_steps(out, teacher, trained, books))
 
 
 def _fetch_pages(pages: Path, say: Callable[[str], None]) -> None:
@@ -68,12 +74,12 @@ def _fetch_pages(pages: Path, say: Callable[[str], None]) -> None:
 
 
 TEACHERS_SAID = {
-    "mini": "`mini`, a model of 0.9 million parameters that ships with yisang and knows worded tasks alone",
+    "mini": "`mini`, a model of 0.9 million parameters that ships with yisang and knows worded tasks of one kind",
     "scripted": "`scripted`, a solver of worded tasks and no model, with faults on purpose",
 }
 
 
-def _next_steps(out: str, teacher: str, student: bool, books: Books) -> str:
+def _next_steps(out: str, teacher: str, student: Student | None, books: Books) -> str:
     steps = {step.name: step for step in books.steps}
     asked, kept = steps["teach"].taken, steps["to_example"].kept
     verified = steps["verified"].kept
@@ -88,15 +94,16 @@ def _next_steps(out: str, teacher: str, student: bool, books: Books) -> str:
       every step with its constants, and what is stored"""
     if student:
         bench = "tasks:lang=ko,mode=none,preset=narrow,context=zoo,ops=1-6,n=10,seed=1"
+        score = Path(student.model).parents[1] / "score"
         more += f"""
-  {yisang} eval {out}-student/training/model --bench {bench} --protocol greedy --out {out}-score
+  {yisang} eval {student.model} --bench {bench} --protocol greedy --max-tokens 512 --out {score}
       the student on other problems"""
     return f"""
 The corpus is in {out}/published. Its teacher was {TEACHERS_SAID[teacher]}:
 of {asked} tasks it was asked, {verified} answers are right in every step, and {kept} of them were kept. Next:
 
   {yisang} show {out} --drops 5 --reason process_flawed
-      five answers with a fault, and which check found it
+      five answers with a fault in a step
   {yisang} show {out} --drops 5
       five of the records that left, and why
   {python} -c "{load}"

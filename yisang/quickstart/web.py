@@ -250,4 +250,4 @@ def _planted() -> dict[str, tuple[str, ...]]:
 
 
 PLANTED: dict[str, tuple[str, ...]] = _planted()
-"""From the name of each planted case to its URLs; for tests and for the quickstart's report."""
+"""From the name of each planted case to its URLs; for tests."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from yisang.errors import UsageError
+from yisang.evals.guard import check_training_data
 from yisang.languages import load
 from yisang.records import Example, Message, content_id, nfc
 from yisang.sft.config import Data, TaskSet
@@ -191,6 +192,7 @@ def _run(path: Path) -> Iterator[tuple[str, Any]]:
 def _hub(data: Data) -> Iterator[tuple[str, Any]]:
     from datasets import load_dataset
 
+    check_training_data(data.hub)
     found = load_dataset(data.hub, data.subset, split=data.split, revision=data.revision)
     for number, value in enumerate(found):
         yield f"{data.hub} ({data.split}), row {number}", value

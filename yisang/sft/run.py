@@ -172,7 +172,7 @@ def _claim(folder: Path, config: Config) -> None:
     identity = {name: value for name, value in settings.items() if name not in _FREE}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     inputs = {name: list(state) for data in config.data for name, state in files_of(data).items()}
-    inputs |= {str(path): [path.stat().st_size, path.stat().st_mtime_ns] for path in _model_files(config)}
+    inputs |= _model_state(config)
     if place.exists(RUN):
         found = read_json(place, RUN, dict[str, Any])
         if found["settings"] != digest:
@@ -188,19 +188,26 @@ def _claim(folder: Path, config: Config) -> None:
             raise UsageError(
                 f"{named} has changed since the training in {folder} began. Name another --out to train on what it is now."
             )
-    elif any(path.name != "lock" for path in folder.iterdir()):
+    elif any(path.name not in ("lock", CONFIG) for path in folder.iterdir()):  # a kill may come between the two files
         raise UsageError(f"{folder} is not empty and holds no training of yisang. Name another --out.")
     else:
         place.write_bytes(CONFIG, json.dumps(settings, indent=2, ensure_ascii=False).encode())
         place.write_bytes(RUN, json.dumps({"settings": digest, "inputs": inputs}).encode())
 
 
-def _model_files(config: Config) -> list[Path]:
-    """The files of a student that lies in a folder."""
+def _model_state(config: Config) -> dict[str, list[Any]]:
+    """What the student was when the training began: files of a folder by size and time of change, a shipped model by its revision."""
     from yisang.sft.build import model_source
+    from yisang.teachers import models
 
-    names = {model_source(name) for name in (config.model.name, config.model.tokenizer) if name and name != "train"}
-    return sorted(path for name in names for path in Path(name).glob("*") if path.is_file())
+    found: dict[str, list[Any]] = {}
+    for name in (config.model.name, config.model.tokenizer):
+        if name in models.shipped() and not Path(name).is_dir():
+            found[name] = [models.revision(name)]
+        elif name and name != "train":
+            files = sorted(path for path in Path(model_source(name)).glob("*") if path.is_file())
+            found |= {str(path): [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+    return found
 
 
 def _check_devices(config: Config) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from yisang.errors import UsageError, YisangError
@@ -393,17 +393,27 @@ def _graph(said: list[Node], query: str) -> Graph:
     return graph
 
 
-def recognise(text: str, languages: Sequence[str]) -> Parsed | None:
-    """The task that a text is, or that stands in a line of its own in it; None where there is none.
-
-    It may be in any of these languages and about any context.
-    """
+def tasks_in(text: str, languages: Sequence[str]) -> Iterator[Parsed]:
+    """The tasks of a text, in any of these languages and about any context: the whole text, or lines of their own in it."""
     for piece in dict.fromkeys([text, *(line.strip() for line in text.splitlines())]):
-        for language in languages:
-            for name in contexts():
-                if piece and language in load_context(name).languages:
-                    try:
-                        return parse(piece, language, name)
-                    except NotATask:
-                        continue
+        found = _task(piece, languages)
+        if found is not None:
+            yield found
+            if piece is text:
+                return
+
+
+def _task(text: str, languages: Sequence[str]) -> Parsed | None:
+    for language in languages if text else ():
+        for name in contexts():
+            if language in load_context(name).languages:
+                try:
+                    return parse(text, language, name)
+                except NotATask:
+                    continue
     return None
+
+
+def recognise(text: str, languages: Sequence[str]) -> Parsed | None:
+    """The first task of a text (`tasks_in`); None where there is none."""
+    return next(tasks_in(text, languages), None)

@@ -1,6 +1,6 @@
 """A teacher without a model: it restates the question and answers nothing.
 
-For tests, dry runs and the quickstart. Its traces have the form of language-mixed ones: English sentences that quote
+For tests and dry runs. Its traces have the form of language-mixed ones: English sentences that quote
 the question's own words, then the question itself as the answer. They hold no reasoning and are no training data.
 """
 

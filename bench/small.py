@@ -1,0 +1,62 @@
+"""What the measurements of the small models share: the command, engine options that make numerics alike, what was trained on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from yisang.sft.config import load_config
+from yisang.tasks.graph import Graph
+from yisang.tasks.listing import parse_range
+from yisang.tasks.problems import Request, make_problem
+from yisang.tasks.selection import structure_key
+from yisang.teachers import models
+
+GREEDY = ("--protocol", "greedy", "--max-tokens", "512")
+
+
+def yisang(*arguments: str) -> str:
+    """The standard output of a command, which must end well."""
+    done = subprocess.run([sys.executable, "-m", "yisang", *arguments], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+def evaluated(model: str, bench: str, out: Path, *options: str) -> None:
+    """`yisang eval`, for a folder with the numerics of the engine mini: fp32 on the CPU, 64 answers at once."""
+    if model not in models.shipped():
+        engine = ("dtype=float32", "device=cpu", "batch_size=64")
+        options = (*options, *(f"--engine-option={option}" for option in engine))
+    yisang("eval", model, "--bench", bench, "--out", str(out), *options)
+
+
+class Trained:
+    """Questions and solution graphs of problems that were trained on."""
+
+    def __init__(self, config: str = ""):
+        """config: all problems that this configuration makes."""
+        self.questions: set[str] = set()
+        self.structures: set[str] = set()
+        for data in load_config(config).data if config else ():
+            tasks = data.tasks
+            if tasks is None or tasks.skill in ("drill", "addition"):
+                continue
+            low, high = parse_range(tasks.ops)
+            language = tasks.language if tasks.skill == "solve" else tasks.source
+            request = Request(language, low, high, tasks.context, tasks.preset, mode="target_only")
+            self.add(
+                (problem.question, problem.graph)
+                for problem in (
+                    make_problem(request, tasks.seed, index) for index in range(tasks.start, tasks.start + data.rows)
+                )
+            )
+
+    def add(self, problems: Iterable[tuple[str, Graph]]) -> None:
+        for question, graph in problems:
+            self.questions.add(question)
+            self.structures.add(structure_key(graph))
+
+    def has_graph(self, graph: Graph) -> bool:
+        """Whether a problem with this graph was trained on, with the same constants under whatever names."""
+        return structure_key(graph) in self.structures
