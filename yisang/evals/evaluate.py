@@ -364,7 +364,9 @@ class _Progress:
         self._next = now + LINE_SECONDS
         asked = max(1, self._done - self._counters.reused)
         left = (self._total - self._done) * (now - self._since) / asked
+        # The first answers of a batch come long after it was asked, and say nothing of the rest.
+        told = f", about {left:,.0f} s left" if 20 * asked >= self._total else ""
         self._say(
             f"{self._done:,} of {self._total:,} answers ({self._counters.reused:,} from the store), "
-            f"{self._done / self._total:.0%}, about {left:,.0f} s left"
+            f"{self._done / self._total:.0%}{told}"
         )

@@ -13,7 +13,7 @@ from yisang import __version__
 from yisang.errors import UsageError
 
 BASE = "mini-base"
-BENCH = "tasks:lang=ko,mode=none,preset=narrow,context=zoo,ops=1-4,n=50"
+BENCH = "tasks:lang=ko,mode=none,preset=narrow,context=zoo,ops=1-4,n=100"
 """Asked as the rows ask, without an instruction. Drawn with other seeds than the web's; of one operation there are so few
 graphs that some are in both, under other names."""
 NUMERICS = {"dtype": "float32", "device": "cpu", "batch_size": 64}

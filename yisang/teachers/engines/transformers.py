@@ -173,7 +173,10 @@ class _Worker:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, GenerationConfig
         from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+        from transformers.utils import logging as transformers_logging
 
+        # A bar for each worker process, which takes a line of its own where the output is a file.
+        transformers_logging.disable_progress_bar()
         source = self._path or self._name
         where = {} if self._path else {"revision": self._revision}
         device = self._device
