@@ -1,8 +1,8 @@
 """mini-base before and after it is fine-tuned on rows that the toolkit made and verified, for three seeds.
 
-python -m bench.mini_sft [--base mini-base] [--trained mini-base] [--seeds 0,1,2] [--out out/bench-mini-sft]
+python -m bench.mini_sft [--base mini-base] [--trained mini-base] [--seeds 0,1,2] [--processes 2] [--out out/bench-mini-sft]
 
-Each seed: the recipe verified_tasks (problems of its own), `yisang sft mini-sft` in two processes (seed of its own), `yisang eval` greedy,
+Each seed: the recipe verified_tasks (problems of its own), `yisang sft mini-sft` in --processes processes (seed of its own), `yisang eval` greedy,
 100 problems for each of 1 to 4 operations, asked without an instruction as the rows are; those whose question stands in the rows or
 among what the base was trained on (--trained: its configuration) are left out. Prints rows, minutes, the shares verified and
 language-mixed, the paired difference with its 95 % interval, and the shares of the problems whose graph was not trained on either.
@@ -45,14 +45,14 @@ def trained_rows(run: Path) -> list[tuple[str, Graph]]:
     return found
 
 
-def trained(out: Path, base: str, seed: int) -> float | None:
+def trained(out: Path, base: str, seed: int, processes: int) -> float | None:
     """Trains, and returns the minutes that it took; None where it went on behind a stop, which says nothing of the whole."""
     kept = out / "minutes.json"
     if not kept.exists():
         fresh = not (out / "student").exists()
         started = time.monotonic()
         sets = [f"model.name={json.dumps(base)}", f"seed={seed}", f"data.0.path={json.dumps(str(out / 'rows'))}"]
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "yisang"]
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m", "yisang"]
         command = ["sft", "mini-sft", "--out", str(out / "student"), *(f"--set={one}" for one in sets)]
         subprocess.run([sys.executable, *launch, *command], check=True)
         kept.write_text(json.dumps((time.monotonic() - started) / 60 if fresh else None))
@@ -65,6 +65,7 @@ def main() -> int:
     parser.add_argument("--base", default="mini-base", help="a shipped model, or a folder")
     parser.add_argument("--trained", default="mini-base")
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("out/bench-mini-sft"))
     given = parser.parse_args()
     before = given.out / "before"
@@ -79,7 +80,7 @@ def main() -> int:
             f"def build():\n    return verified_tasks.build(seed={1000 + seed})\n"
         )
         yisang("run", str(recipe), "--out", str(out / "rows"), "--workers", "2")
-        minutes = trained(out, given.base, seed)
+        minutes = trained(out, given.base, seed, given.processes)
         evaluated(str(out / "student" / "model"), BENCH, out / "after", *GREEDY)
         seen = Trained(given.trained)
         rows = trained_rows(out / "rows")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import msgspec
 import pytest
 
 from yisang.errors import UsageError
+from yisang.sft import run
 from yisang.sft.config import load_config, shipped
 
 GOOD = """
@@ -101,3 +103,14 @@ def test_a_wrong_setting_is_named(write, text, sets, message):
 def test_a_missing_file_names_those_that_ship(tmp_path):
     with pytest.raises(UsageError, match="one of those that ship: .*mini"):
         load_config(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
+def test_a_reporter_that_cannot_report_is_refused_before_the_first_step(settings, tmp_path, name, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda wanted, *more: None if "tensorboard" in wanted else found(wanted, *more)
+    )
+    with pytest.raises(UsageError, match=rf"log.report_to names '?{name}"):
+        run.train(settings(log={"report_to": [name]}), str(tmp_path / "run"))
+    assert not (tmp_path / "run" / "log.jsonl").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import time
@@ -76,6 +77,7 @@ def _train(config: Config, folder: Path, *, say: Say, main: bool, arguments: dic
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     _check_devices(config)
+    _check_reporters(config)
     if not main:
         _wait_for_rows(folder)
     prepared = prepare_training(config, folder, say)
@@ -218,6 +220,18 @@ def _check_devices(config: Config) -> None:
             f"{torch.cuda.device_count()} GPUs are visible to one process. Start one for each (torchrun --nproc_per_node "
             f"{torch.cuda.device_count()} -m yisang sft …), or show it one: CUDA_VISIBLE_DEVICES=0."
         )
+
+
+REPORTERS = {"trackio": ("trackio",), "tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
+"""Packages of which one must be there for `log.report_to`."""
+
+
+def _check_reporters(config: Config) -> None:
+    for name in config.log.report_to:
+        if name not in REPORTERS:
+            raise UsageError(f"log.report_to names {name!r}; it can name {', '.join(REPORTERS)}.")
+        if not any(importlib.util.find_spec(package) for package in REPORTERS[name]):
+            raise UsageError(f"log.report_to names {name}, which is not installed: pip install {REPORTERS[name][0]}")
 
 
 def _wait_for_rows(folder: Path) -> None:
