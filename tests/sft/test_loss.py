@@ -1,7 +1,7 @@
 """One mean over all targets of a step, however it is cut into passes and processes. In float64.
 
 TRL computes log-probabilities in float32 whatever the weights are, so equality is to 1e-6; the wrong twins are off by more
-than a thousand times that.
+than ten times that.
 """
 
 from __future__ import annotations
@@ -110,8 +110,9 @@ def test_a_mean_of_means_would_be_seen(settings, whole, tmp_path, passes):
     """Over so many passes, or processes: the mistake is the same."""
     expected, wanted = whole(settings())
     loss, gradients = by_hand(settings(), tmp_path, mean_of_means=passes)
-    assert abs(loss - expected) > 1e3 * TOLERANCE
-    assert apart(gradients, wanted) > 1e3 * TOLERANCE
+    # Passes are dealt by cost, so two of them hold nearly as many targets each, and the mistake is small; but not that small.
+    assert abs(loss - expected) > 10 * TOLERANCE
+    assert apart(gradients, wanted) > 10 * TOLERANCE
 
 
 def test_rows_end_to_end_do_not_see_each_other_and_a_leak_would_be_seen(settings, tmp_path):
