@@ -13,6 +13,7 @@ from yisang.tasks.listing import parse_range
 from yisang.tasks.problems import Request, make_problem
 from yisang.tasks.selection import structure_key
 from yisang.teachers import models
+from yisang.teachers.engines.mini import NUMERICS
 
 GREEDY = ("--protocol", "greedy", "--max-tokens", "512")
 
@@ -24,10 +25,9 @@ def yisang(*arguments: str) -> str:
 
 
 def evaluated(model: str, bench: str, out: Path, *options: str) -> None:
-    """`yisang eval`, for a folder with the numerics of the engine mini: fp32 on the CPU, 64 answers at once."""
+    """`yisang eval`, for a folder computed as the engine mini computes."""
     if model not in models.shipped():
-        engine = ("dtype=float32", "device=cpu", "batch_size=64")
-        options = (*options, *(f"--engine-option={option}" for option in engine))
+        options = (*options, *(f"--engine-option={name}={value}" for name, value in NUMERICS.items()))
     yisang("eval", model, "--bench", bench, "--out", str(out), *options)
 
 

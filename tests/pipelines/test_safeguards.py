@@ -328,6 +328,7 @@ def test_a_damaged_file_of_a_run_is_named(tmp_path: Path, name: str, capsys: pyt
         ["show", "nowhere://x"],
         ["plan", "quickstart", "--inputs", "none.warc", "--out", "nowhere://x"],
         ["quickstart", "--out", ""],
+        ["quickstart", "--out", "/"],
     ],
 )
 def test_an_address_that_cannot_be_is_refused(

@@ -1,7 +1,7 @@
 """One mean over all targets of a step, however it is cut into passes and processes. In float64.
 
-TRL computes log-probabilities in float32 whatever the weights are, so equality is to 1e-6; the wrong twins are off by more
-than ten times that.
+TRL computes log-probabilities in float32 whatever the weights are, so equality is to 1e-6; the wrong twins are off by
+ten to a thousand times that and more.
 """
 
 from __future__ import annotations
@@ -105,14 +105,14 @@ def test_any_cut_into_passes_gives_the_loss_and_gradients_of_the_whole_step(
     assert max(float(gradient.abs().max()) for gradient in wanted.values()) > 0.01
 
 
-@pytest.mark.parametrize("passes", [2, 3, 6])
-def test_a_mean_of_means_would_be_seen(settings, whole, tmp_path, passes):
-    """Over so many passes, or processes: the mistake is the same."""
+@pytest.mark.parametrize(("passes", "times"), [(2, 10), (3, 10), (6, 1e3)])
+def test_a_mean_of_means_would_be_seen(settings, whole, tmp_path, passes, times):
+    """Over so many passes, or processes: the mistake is the same. Passes are dealt by cost, so few of them hold nearly as many
+    targets each, and the mistake is smaller."""
     expected, wanted = whole(settings())
     loss, gradients = by_hand(settings(), tmp_path, mean_of_means=passes)
-    # Passes are dealt by cost, so two of them hold nearly as many targets each, and the mistake is small; but not that small.
-    assert abs(loss - expected) > 10 * TOLERANCE
-    assert apart(gradients, wanted) > 10 * TOLERANCE
+    assert abs(loss - expected) > times * TOLERANCE
+    assert apart(gradients, wanted) > times * TOLERANCE
 
 
 def test_rows_end_to_end_do_not_see_each_other_and_a_leak_would_be_seen(settings, tmp_path):

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -305,3 +306,23 @@ def test_rows_and_templates_that_have_changed_since_are_refused(config, tmp_path
     file.write_text(text + " ")
     with pytest.raises(UsageError, match=r"the chat template has changed since"):
         run.train(own, str(tmp_path / "own"))
+
+
+def test_a_kill_between_the_first_two_files_loses_nothing(config, tmp_path):
+    out = tmp_path / "run"
+    run.train(config, str(out))
+    first = learned(out)
+    began = (out / "run.json").read_bytes()
+    shutil.rmtree(out)
+    out.mkdir()
+    (out / "run.json").write_bytes(began)
+    run.train(config, str(out))
+    assert learned(out) == first
+    assert json.loads((out / "config.json").read_text())["seed"] == config.seed
+
+
+def test_a_folder_with_somebodys_configuration_is_left_alone(config, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UsageError, match="is not empty and holds no training of yisang"):
+        run.train(config, str(tmp_path))
+    assert (tmp_path / "config.json").read_text() == "{}"

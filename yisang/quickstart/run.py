@@ -32,7 +32,7 @@ def quickstart(
     teacher: "mini" or "scripted". student: whether mini-base is trained on the corpus and scored. Raises UsageError, before
     anything is written, for an address on another machine and where packages for models are missing.
     """
-    if not out.strip():
+    if not out.strip("/ "):
         raise UsageError("The run folder has no name. Name a folder with --out, or leave --out away.")
     if not Folder(out).local:
         raise UsageError(f"The quickstart writes on this machine, and {out} is elsewhere. Name a folder with --out.")
@@ -86,7 +86,7 @@ def _next_steps(out: str, teacher: str, student: Student | None, books: Books) -
     # `make` leaves the command in a virtual environment that the shell need not have entered.
     bin = Path(os.path.relpath(Path(sys.executable).parent))
     yisang, python = ("yisang", "python") if shutil.which("yisang") else (bin / "yisang", bin / "python")
-    load = f"from datasets import load_dataset as l; print(l('{out}/published', 'messages')['train'][0])"
+    reading = f"from datasets import load_dataset as l; print(l('{out}/published', 'messages')['train'][0])"
     more = ""
     if teacher == "mini":  # the shipped recipe as it stands
         more += f"""
@@ -106,5 +106,5 @@ of {asked} tasks it was asked, {verified} answers are right in every step, and {
       five answers with a fault in a step
   {yisang} show {out} --drops 5
       five of the records that left, and why
-  {python} -c "{load}"
+  {python} -c "{reading}"
       a training row{more}"""

@@ -16,8 +16,6 @@ BASE = "mini-base"
 BENCH = "tasks:lang=ko,mode=none,preset=narrow,context=zoo,ops=1-4,n=100"
 """Asked as the rows ask, without an instruction. Drawn with other seeds than the web's; of one operation there are so few
 graphs that some are in both, under other names."""
-NUMERICS = {"dtype": "float32", "device": "cpu", "batch_size": 64}
-"""Those of the engine `mini`, so that before and after differ in weights alone."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,7 @@ def train_student(
     from yisang.sft.config import load_config
     from yisang.sft.run import train
     from yisang.teachers import models
+    from yisang.teachers.engines.mini import NUMERICS
 
     rows = Path(run).resolve()
     config = load_config("quickstart", [f"data.0.path={json.dumps(str(rows))}", *sets])
@@ -66,6 +65,7 @@ def train_student(
     greedy = protocol("greedy", {"max_tokens": 512})
     evaluate(teacher_of(BASE, "", "", {}), [bench], greedy, f"{folder}/before", say=say)
     model = str(train(config, f"{folder}/training", say=say))
+    # Computed as the engine of mini-base does, so that the two differ in weights alone.
     evaluate(teacher_of(model, "", "", NUMERICS), [bench], greedy, f"{folder}/after", say=say)
     compared = compare(f"{folder}/before", f"{folder}/after", measure="verified")
     return Student(model, comparison_text(compared))

@@ -178,7 +178,7 @@ def _claim(folder: Path, config: Config) -> None:
     if place.exists(RUN):
         found = read_json(place, RUN, dict[str, Any])
         if found["settings"] != digest:
-            before = read_json(place, CONFIG, dict[str, Any])
+            before = read_json(place, CONFIG, dict[str, Any]) if place.exists(CONFIG) else {}
             changed = [name for name in identity if identity[name] != before.get(name)]
             raise UsageError(
                 f"{folder} holds a training with other settings ({', '.join(changed) or 'another version of yisang'}). "
@@ -190,11 +190,12 @@ def _claim(folder: Path, config: Config) -> None:
             raise UsageError(
                 f"{named} has changed since the training in {folder} began. Name another --out to train on what it is now."
             )
-    elif any(path.name not in ("lock", CONFIG) for path in folder.iterdir()):  # a kill may come between the two files
+    elif any(path.name != "lock" for path in folder.iterdir()):
         raise UsageError(f"{folder} is not empty and holds no training of yisang. Name another --out.")
-    else:
-        place.write_bytes(CONFIG, json.dumps(settings, indent=2, ensure_ascii=False).encode())
+    else:  # first the file that only a training of yisang has: a kill may come between the two
         place.write_bytes(RUN, json.dumps({"settings": digest, "inputs": inputs}).encode())
+    if not place.exists(CONFIG):
+        place.write_bytes(CONFIG, json.dumps(settings, indent=2, ensure_ascii=False).encode())
 
 
 def _model_state(config: Config) -> dict[str, list[Any]]:
@@ -280,6 +281,7 @@ def _finish(trainer: Any, prepared: Prepared, folder: Path) -> None:
 
 def _write_model(trainer: Any, state: dict[str, Any], prepared: Prepared, folder: Path) -> None:
     import torch
+    from transformers import CONFIG_NAME
 
     model, tokenizer = trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer
     dtype = getattr(torch, prepared.config.save.dtype)
@@ -295,7 +297,7 @@ def _write_model(trainer: Any, state: dict[str, Any], prepared: Prepared, folder
     model.save_pretrained(saving, state_dict=state)
     # It writes the type of the weights in memory, which whoever loads by the configuration would get; and the cache is off
     # for training alone.
-    settings = saving / CONFIG
+    settings = saving / CONFIG_NAME
     changed = json.loads(settings.read_text("utf-8")) | {"dtype": str(dtype).removeprefix("torch."), "use_cache": True}
     settings.write_text(json.dumps(changed, indent=2, ensure_ascii=False) + "\n", "utf-8")
     tokenizer.save_pretrained(saving)
