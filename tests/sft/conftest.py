@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +65,20 @@ def settings(tokenizer) -> Any:
         return msgspec.convert(values, Config)
 
     return make
+
+
+@pytest.fixture
+def torchrun() -> Any:
+    """torchrun(2, script, argument…) → how the script ended in so many gloo processes of one thread each."""
+
+    def run(processes: int, script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", "0",
+                   "--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0", str(script), *arguments]  # fmt: skip
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "OMP_NUM_THREADS": "1",
+        }
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+
+    return run

@@ -7,9 +7,6 @@ ten to a thousand times that and more.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -193,42 +190,39 @@ def losses(out: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
 
 
-def under_torchrun(processes: int, config, folder: Path) -> Path:
-    """Trains in so many gloo processes; the folder of the training, with the gradients of its first step."""
-    (folder / "config.json").write_text(json.dumps(config.to_json()))
-    (folder / "two.py").write_text(TWO)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", "0",
-               "--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0", str(folder / "two.py"), str(folder / "config.json"),
-               str(folder / "two")]  # fmt: skip
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "OMP_NUM_THREADS": "1",
-    }
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count(f"WORLD {processes}") == processes, ran.stdout
-    return folder / "two"
+@pytest.fixture
+def under_torchrun(torchrun, tmp_path):
+    """under_torchrun(2, config) → the folder of a training in so many processes, with the gradients of its first step."""
+
+    def train_in(processes: int, config) -> Path:
+        (tmp_path / "config.json").write_text(json.dumps(config.to_json()))
+        (tmp_path / "two.py").write_text(TWO)
+        ran = torchrun(processes, tmp_path / "two.py", str(tmp_path / "config.json"), str(tmp_path / "two"))
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.count(f"WORLD {processes}") == processes, ran.stdout
+        return tmp_path / "two"
+
+    return train_in
 
 
 @pytest.mark.parametrize(("processes", "micro_rows"), [(2, 3), (3, 2)])
 def test_any_cut_into_processes_gives_the_loss_and_gradients_of_the_whole_step(
-    settings, whole, tmp_path, processes, micro_rows
+    settings, whole, under_torchrun, processes, micro_rows
 ):
     expected, wanted = whole(settings())
-    out = under_torchrun(processes, settings(batch={"rows": 12, "micro_rows": micro_rows}), tmp_path)
+    out = under_torchrun(processes, settings(batch={"rows": 12, "micro_rows": micro_rows}))
     assert abs(losses(out)[0] - expected) < TOLERANCE
     for rank in range(processes):
         assert apart(torch.load(out / f"gradients-{rank}.pt"), wanted) < TOLERANCE
 
 
-def test_two_processes_are_one(settings, tmp_path):
+def test_two_processes_are_one(settings, under_torchrun, tmp_path):
     """With rows that do not divide evenly: 13 rows, steps of 5, so the last step has 3 for 2 x 2 passes."""
     from safetensors.torch import load_file
 
     config = settings(rows=13, batch={"rows": 5, "micro_rows": 2}, optimizer={"rate": 1e-2, "clip": 1.0})
     train(config, str(tmp_path / "one"))
-    under_torchrun(2, config, tmp_path)
+    under_torchrun(2, config)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=TOLERANCE)
     assert len(losses(tmp_path / "two")) == 3
     one, two = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two"))

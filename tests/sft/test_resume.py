@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from yisang.errors import Interrupt, UsageError
+from yisang.errors import Interrupt, UsageError, YisangError
 from yisang.sft import run
 from yisang.sft.trainer import checkpoints
 
@@ -69,6 +69,56 @@ def test_killed_at_five_steps_the_losses_are_bit_equal_to_those_of_an_uninterrup
     assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "straight")
 
 
+IN_PROCESSES = r"""
+import json, os, signal, sys
+import msgspec
+from transformers import TrainerCallback
+from yisang.sft import trainer
+from yisang.sft.config import Config
+from yisang.sft.run import train
+
+step, rank = int(sys.argv[3]), sys.argv[4]
+assert os.environ["WORLD_SIZE"] == "2"
+
+class Dies(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == step and os.environ["RANK"] == rank:
+            open(f"{sys.argv[1]}.{step}.{rank}", "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+made = trainer.Trainer.__init__
+
+def watched(self, *arguments, **named):
+    made(self, *arguments, **named)
+    self.add_callback(Dies())
+
+trainer.Trainer.__init__ = watched
+train(msgspec.convert(json.load(open(sys.argv[1])), Config), sys.argv[2])
+"""
+
+
+def test_two_processes_of_which_either_is_killed_go_on_bit_equal(config, torchrun, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(config.to_json()))
+    script = tmp_path / "train.py"
+    script.write_text(IN_PROCESSES)
+
+    def train(out: str, step: int, rank: int) -> Any:
+        return torchrun(2, script, str(tmp_path / "config.json"), str(tmp_path / out), str(step), str(rank))
+
+    assert train("straight", 0, 0).returncode == 0
+    for step, rank in ((8, 0), (14, 1)):
+        ended = train("killed", step, rank)
+        assert ended.returncode != 0
+        assert (tmp_path / f"config.json.{step}.{rank}").exists(), ended.stderr
+        assert not (tmp_path / "killed" / "model").exists()
+        assert checkpoints(tmp_path / "killed")[-1].name == f"checkpoint-{step // 3 * 3}"
+    ended = train("killed", 0, 0)
+    assert ended.returncode == 0, ended.stderr
+    assert learned(tmp_path / "killed") == learned(tmp_path / "straight")
+    assert [line["step"] for line in log(tmp_path / "straight")] == list(range(1, 21))
+    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "straight")
+
+
 def test_another_order_of_rows_would_be_seen(config, settings, tmp_path):
     """The wrong twin: going on with another seed."""
     import msgspec
@@ -103,6 +153,21 @@ def test_a_half_written_checkpoint_is_never_taken(config, tmp_path, monkeypatch)
     run.train(config, str(out))
     run.train(config, str(tmp_path / "straight"))
     assert learned(out) == learned(tmp_path / "straight")
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(config, tmp_path):
+    """transformers goes on with fresh weights and a warning."""
+    from safetensors.torch import load_file, save_file
+
+    out = tmp_path / "run"
+    kill_at(config, out, 5)
+    file = out / "checkpoint-3" / "model.safetensors"
+    weights = load_file(file)
+    del weights["model.norm.weight"]
+    save_file(weights, file, {"format": "pt"})
+    with pytest.raises(YisangError, match=r"not one of this model: missing \['model.norm.weight'\]"):
+        run.train(config, str(out))
+    assert not (out / "model").exists()
 
 
 def test_a_signal_saves_and_stops_and_the_same_call_goes_on(config, tmp_path):

@@ -205,6 +205,17 @@ class Trainer(SFTTrainer):
                 remove_tree(old)
         self.accelerator.wait_for_everyone()
 
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Weights that the checkpoint lacks would go on untrained; only those that are tied to others need not be in it."""
+        missing = set(load_result.missing_keys) - set(self.model.all_tied_weights_keys)
+        if missing or load_result.unexpected_keys:
+            raise YisangError(
+                f"The last checkpoint in {self.out} is not one of this model: missing {sorted(missing)}, "
+                f"unknown {sorted(load_result.unexpected_keys)}. Remove that checkpoint, and the same command goes on "
+                "behind the one before."
+            )
+        self.model.tie_weights()
+
     def go_on(self, checkpoint: Path) -> None:
         """Takes up the figures since the last line, which the checkpoint holds of all processes."""
         if self.args.process_index == 0:
@@ -237,7 +248,16 @@ class _Saves(TrainerCallback):
         return bool(stop)
 
 
-def training_arguments(config: Config, plan: Plan, out: Path, **changed: Any) -> SFTConfig:
+class Arguments(SFTConfig):
+    """accelerate calls the CPU of a process "cpu:0", where `torch.load` knows "cpu" alone and so could not go on."""
+
+    @property
+    def device(self) -> torch.device:
+        found: torch.device = super().device
+        return torch.device("cpu") if found.type == "cpu" else found
+
+
+def training_arguments(config: Config, plan: Plan, out: Path, **changed: Any) -> Arguments:
     """The settings in TRL's words. What our steps replace (batch size, packing, length) is set so that it is inert."""
     cpu = config.device == "cpu" or not torch.cuda.is_available()
     given: dict[str, Any] = {
@@ -274,7 +294,7 @@ def training_arguments(config: Config, plan: Plan, out: Path, **changed: Any) ->
         "use_cpu": cpu,
         **_sharding(config, cpu),
     }  # fmt: skip
-    return SFTConfig(**{**given, **changed})
+    return Arguments(**{**given, **changed})
 
 
 def _sharding(config: Config, cpu: bool) -> dict[str, Any]:
