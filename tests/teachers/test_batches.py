@@ -11,7 +11,8 @@ import pytest
 
 from yisang.errors import UsageError
 from yisang.teachers.engines.base import TeacherRejected, TeacherUnavailable
-from yisang.teachers.engines.transformers import PREFILL, Transformers, _alike, _Batch, _Request, _Row, _Worker
+from yisang.teachers.engines.batch import Batch, Request, Row
+from yisang.teachers.engines.transformers import PREFILL, Transformers, _alike, _Worker
 from yisang.teachers.generation import Sampling
 
 from . import tiny
@@ -92,7 +93,7 @@ def test_drawn_answers_of_a_batch_are_those_alone_whatever_their_settings(folder
 @pytest.mark.parametrize("wrong", ["reads_padding", "counts_padding", "shares_the_draws"])
 def test_a_batch_that_changes_answers_would_be_seen(folder, monkeypatch, wrong):
     # In float64, so that no rounding is taken for the mistake.
-    right, uniform = _Worker._forward, _Row.uniform
+    right, uniform = _Worker._forward, Row.uniform
     shared = torch.Generator().manual_seed(0)
 
     def reads_padding(self, cache, ids, first, width):
@@ -110,7 +111,7 @@ def test_a_batch_that_changes_answers_would_be_seen(folder, monkeypatch, wrong):
     asked = [(text, Sampling(temperature=0.7, max_tokens=20), 0) for text in texts(24)]
     check_the_batch_changes_no_answer(folder, asked, "float64", sizes=(8,))
     if wrong == "shares_the_draws":
-        monkeypatch.setattr(_Row, "uniform", drawn)
+        monkeypatch.setattr(Row, "uniform", drawn)
     else:
         monkeypatch.setattr(_Worker, "_forward", {"reads_padding": reads_padding}.get(wrong, counts_padding))
     with pytest.raises(AssertionError):
@@ -168,8 +169,8 @@ def test_the_chances_are_those_of_transformers_warpers():
     torch.manual_seed(0)
     chosen = [setting for setting in settings(200) if setting.temperature > 0]
     logits = 3 * torch.randn(len(chosen), 97)
-    rows = [_Row(_Request([], setting, 0), [1], 1, False) for setting in chosen]
-    found = _Batch(rows, None, 1, "cpu").chances(logits)
+    rows = [Row(Request([], setting, 0), [1], 1, False) for setting in chosen]
+    found = Batch(rows, None, 1, "cpu").chances(logits)
     for setting, scores, ours in zip(chosen, logits.double(), found, strict=True):
         warp = transformers.LogitsProcessorList([transformers.TemperatureLogitsWarper(setting.temperature)])
         if setting.top_k > 0:
@@ -183,17 +184,17 @@ def test_the_chances_are_those_of_transformers_warpers():
 
 
 def test_a_draw_falls_by_its_number_and_never_to_a_token_without_a_chance(monkeypatch):
-    rows = [_Row(_Request([], Sampling(temperature=1, top_k=2, top_p=1), 0), [1], 1, False) for _ in range(4)]
+    rows = [Row(Request([], Sampling(temperature=1, top_k=2, top_p=1), 0), [1], 1, False) for _ in range(4)]
     numbers = iter((0.0, 0.49, 0.51, 1 - 2**-53))
-    monkeypatch.setattr(_Row, "uniform", lambda self: next(numbers))
+    monkeypatch.setattr(Row, "uniform", lambda self: next(numbers))
     # Tokens 1 and 3 are left, with a half each; 0, 2 and 4 have none.
     logits = torch.tensor([[0.0, 5.0, 1.0, 5.0, 2.0]]).repeat(4, 1)
-    assert _Batch(rows, None, 1, "cpu").draw(logits).tolist() == [1, 1, 3, 3]
+    assert Batch(rows, None, 1, "cpu").draw(logits).tolist() == [1, 1, 3, 3]
 
 
 def test_each_question_is_drawn_by_numbers_of_its_own_and_a_longer_answer_goes_on(folder):
-    request = _Request([], Sampling(), 0)
-    first, again, other = (_Row(request, prompt, 1, False) for prompt in ([1, 2], [1, 2], [1, 3]))
+    request = Request([], Sampling(), 0)
+    first, again, other = (Row(request, prompt, 1, False) for prompt in ([1, 2], [1, 2], [1, 3]))
     numbers = [[row.uniform() for _ in range(600)] for row in (first, again, other)]
     assert numbers[0] == numbers[1]
     assert not set(numbers[0]) & set(numbers[2])
@@ -258,11 +259,11 @@ def test_a_batch_takes_no_more_rows_than_its_size_and_all_get_an_answer(folder, 
 
 
 def test_prompts_are_read_with_others_of_about_their_length():
-    request = _Request([], Sampling(), 0)
+    request = Request([], Sampling(), 0)
 
     def cut(*lengths):
         return [
-            [len(row.prompt) for row in part] for part in _alike([_Row(request, [1] * n, 1, False) for n in lengths])
+            [len(row.prompt) for row in part] for part in _alike([Row(request, [1] * n, 1, False) for n in lengths])
         ]
 
     assert cut(10, 12, 15, 16, 24, 100, 140) == [[10, 12, 15], [16, 24], [100, 140]]
