@@ -30,7 +30,7 @@ ORDER = (
 ONLY_IN = {
     "apache_beam": {"pipelines/runners/beam.py"},
     "datatrove": {"pipelines/runners/datatrove.py"},
-    "torch": {"teachers/engines/transformers.py", "sft/"},
+    "torch": {*(f"teachers/engines/{name}.py" for name in ("transformers", "batch", "cache")), "sft/"},
 }
 """Heavy packages, and the modules, or folders (with a slash), that may import them."""
 
