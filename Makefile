@@ -51,7 +51,7 @@ bench: $(TEST)
 
 reproductions: $(TEST)
 	$(BIN)/python -m bench.grading
-	$(BIN)/python -m bench.mini_base --seed 2
+	$(BIN)/python -m bench.mini_base
 	$(BIN)/python -m bench.mini_sft
 
 constraints:
