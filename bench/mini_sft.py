@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -55,7 +56,8 @@ def trained(out: Path, base: str, seed: int, processes: int) -> float | None:
         sets = [f"model.name={json.dumps(base)}", f"seed={seed}", f"data.0.path={json.dumps(str(out / 'rows'))}"]
         launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m", "yisang"]
         command = ["sft", "mini-sft", "--out", str(out / "student"), *(f"--set={one}" for one in sets)]
-        subprocess.run([sys.executable, *launch, *command], check=True)
+        threads = {"OMP_NUM_THREADS": "1", **os.environ}  # for one process torchrun takes all cores, for more one each
+        subprocess.run([sys.executable, *launch, *command], check=True, env=threads)
         kept.write_text(json.dumps((time.monotonic() - started) / 60 if fresh else None))
     minutes: float | None = json.loads(kept.read_text())
     return minutes

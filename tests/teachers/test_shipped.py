@@ -52,6 +52,6 @@ def test_the_teacher_solves_what_it_was_trained_on(mode: str, tmp_path: Path) ->
 
 
 def test_the_student_is_half_trained_and_falls_with_operations(tmp_path: Path) -> None:
-    one, two, _, four = verified("mini-base", "lang=ko,mode=none,ops=1-4,n=15", tmp_path)
-    assert 0.4 <= one <= 0.95
-    assert one > two > four
+    one, two, three, four = verified("mini-base", "lang=ko,mode=none,ops=1-4,n=40", tmp_path)
+    assert 0.2 <= (one + two + three + four) / 4 <= 0.6
+    assert one > two > three > four

@@ -1,0 +1,158 @@
+"""Does a trace say the same again and again? Measures of it, and a verdict against bounds.
+
+The paper drops responses that repeat a phrase without end and names neither measure nor bound (arXiv 2510.04230, section
+5.3). Four measures, each of which sees what the others miss:
+
+- a long line that occurs often, anywhere (the line rule of TRIT, arXiv 2602.05940, repeat.py of its code: 20 characters, 6 times);
+- a passage that occurs often, anywhere, however it is broken into lines;
+- one unit back to back (TRIT's second rule asks for 6 of them; what is quoted 6 times on purpose is not back to back);
+- how far the text compresses: loops that change a word each time.
+
+All work on characters, so they need no blanks between words, and take time in proportion to the text (about a second for a
+million characters).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from yisang.errors import UsageError
+from yisang.filters.cot import judged
+from yisang.records import Measure, Trace
+
+Part = Literal["text", "think", "answer"]
+PASSAGE = 32
+"""Characters of a passage: a power of two, as windows are hashed by doubling."""
+LINE = 20
+_FACTOR = 0x9E3779B97F4A7C15
+"""2**64 by the golden ratio: odd, without a pattern in its bits."""
+_PERIODS = 64
+"""Distances between equal passages that are looked at, the commonest first."""
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """lines: how often the commonest line of 20 characters or more occurs. passages: the commonest 32 characters. unit,
+    times: the characters of what stands back to back, and how often, of all such places the one that covers most; 0 and 0
+    where nothing does. spoken: whether that unit has a letter or a digit. compression: bytes of the text, deflated, by its bytes; None for a blank text."""
+
+    lines: int
+    passages: int
+    unit: int
+    times: int
+    spoken: bool
+    compression: float | None
+
+
+def repeats(text: str) -> Repeats:
+    """What repeats in a text. Blanks are one blank, since a loop may break its lines differently each time."""
+    lines = Counter(line for line in (line.strip() for line in text.splitlines()) if len(line) >= LINE)
+    flat = " ".join(text.split())
+    if not flat:
+        return Repeats(0, 0, 0, 0, False, None)
+    data = flat.encode("utf-8", "surrogatepass")
+    points = np.frombuffer(flat.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    passages, unit, times, start = _passages(points)
+    spoken = any(letter.isalnum() for letter in flat[start : start + unit])
+    compression = len(zlib.compress(data, 6)) / len(data)
+    return Repeats(max(lines.values(), default=0), passages, unit, times, spoken, compression)
+
+
+def _passages(points: npt.NDArray[np.uint32]) -> tuple[int, int, int, int]:
+    """(the count of the commonest passage; unit, times and start of what covers most back to back)."""
+    if len(points) < PASSAGE:
+        return 1, 0, 0, 0
+    # Windows by doubling: the hash of 2n characters from those of its two halves, modulo 2**64.
+    hashes, size = points.astype(np.uint64), 1
+    while size < PASSAGE:
+        hashes = hashes[:-size] * np.uint64(pow(_FACTOR, size, 2**64)) + hashes[size:]
+        size *= 2
+    order = np.argsort(hashes, kind="stable")
+    same = hashes[order][1:] == hashes[order][:-1]
+    apart = (order[1:] - order[:-1])[same]  # stable, so equal passages stand in the order of the text
+    most = _longest(same)[1] + 1
+    covered = unit = first = 0
+    for period in _common(apart):
+        start, again = _longest(points[period:] == points[:-period])
+        if again >= period and again + period > covered:
+            covered, unit, first = again + period, period, start
+    return most, unit, covered // unit if unit else 0, first
+
+
+def _common(distances: npt.NDArray[Any]) -> list[int]:
+    """The commonest distances; of equally common ones the shorter, which is the unit itself and no multiple of it."""
+    values, counts = np.unique(distances, return_counts=True)
+    order = np.lexsort((values, -counts))[:_PERIODS]
+    return [int(value) for value in values[order]]
+
+
+def _longest(flags: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """(start, length) of the longest run of True; (0, 0) where there is none."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
+    if not len(edges):
+        return 0, 0
+    place = 2 * int(np.argmax(edges[1::2] - edges[::2]))
+    return int(edges[place]), int(edges[place + 1] - edges[place])
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """Verdict "repetition": "none", or the first bound that is reached: "back_to_back", "line", "passage", "compression".
+
+    back_to_back: of one unit, `covered` characters or more in all; ten times as many where the unit has neither letter nor
+    digit (rules of tables, dots). lines: TRIT's. passages: that make up `share` of the text or more. compression: below it;
+    only for texts of `long` characters or more, since a short text of few words compresses well. "missing" where the trace
+    has no such part.
+    """
+
+    part: Part = "text"
+    lines: int = 6
+    passages: int = 12
+    back_to_back: int = 6
+    covered: int = 120
+    share: float = 0.1
+    compression: float = 0.1
+    long: int = 2000
+
+    def __post_init__(self) -> None:
+        if self.part not in get_args(Part):
+            raise UsageError(f"Repetition: part is {self.part!r}; it must be one of {', '.join(get_args(Part))}.")
+        for name in ("lines", "passages", "back_to_back"):
+            if getattr(self, name) < 2:
+                raise UsageError(f"Repetition: {name} is {getattr(self, name)}; once is no repetition, so 2 or more.")
+        if not 0 <= self.compression <= 1:
+            raise UsageError(f"Repetition: compression is {self.compression}; it must be a share between 0 and 1.")
+
+    def identity(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def __call__(self, trace: Trace) -> Trace:
+        text = getattr(trace, self.part)
+        if text is None:
+            return judged(trace, {"repetition": "missing"})
+        found = repeats(text)
+        measures: dict[str, Measure] = {
+            "repeated_lines": found.lines,
+            "repeated_passages": found.passages,
+            "repeated_unit": found.unit,
+            "repeated_times": found.times,
+            "compression": found.compression,
+        }
+        return judged(trace, {"repetition": self._verdict(found, len(text))}, measures)
+
+    def _verdict(self, found: Repeats, length: int) -> str:
+        covered = self.covered if found.spoken else 10 * self.covered
+        if found.times >= self.back_to_back and found.unit * found.times >= covered:
+            return "back_to_back"
+        if found.lines >= self.lines:
+            return "line"
+        if found.passages >= self.passages and found.passages * PASSAGE >= self.share * length:
+            return "passage"
+        small = found.compression is not None and found.compression < self.compression
+        return "compression" if small and length >= self.long else "none"
