@@ -51,23 +51,26 @@ class Repeats:
 
 
 def repeats(text: str) -> Repeats:
-    """What repeats in a text. Blanks are one blank, since a loop may break its lines differently each time."""
+    """What repeats in a text. Blanks are one blank, since a loop may break its lines differently each time. Passages
+    with fewer letters and digits than other signs (rules of tables) do not count."""
     lines = Counter(line for line in (line.strip() for line in text.splitlines()) if len(line) >= LINE)
     flat = " ".join(text.split())
     if not flat:
         return Repeats(0, 0, 0, 0, False, None)
     data = flat.encode("utf-8", "surrogatepass")
     points = np.frombuffer(flat.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    passages, unit, times, start = _passages(points)
-    spoken = any(letter.isalnum() for letter in flat[start : start + unit])
+    spoken = np.fromiter(map(str.isalnum, flat), dtype=bool, count=len(flat))
+    passages, unit, times, start = _passages(points, spoken)
     compression = len(zlib.compress(data, 6)) / len(data)
-    return Repeats(max(lines.values(), default=0), passages, unit, times, spoken, compression)
+    return Repeats(
+        max(lines.values(), default=0), passages, unit, times, bool(spoken[start : start + unit].any()), compression
+    )
 
 
-def _passages(points: npt.NDArray[np.uint32]) -> tuple[int, int, int, int]:
+def _passages(points: npt.NDArray[np.uint32], spoken: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
     """(the count of the commonest passage; unit, times and start of what covers most back to back)."""
     if len(points) < PASSAGE:
-        return 1, 0, 0, 0
+        return 0, 0, 0, 0
     # Windows by doubling: the hash of 2n characters from those of its two halves, modulo 2**64.
     hashes, size = points.astype(np.uint64), 1
     while size < PASSAGE:
@@ -76,7 +79,9 @@ def _passages(points: npt.NDArray[np.uint32]) -> tuple[int, int, int, int]:
     order = np.argsort(hashes, kind="stable")
     same = hashes[order][1:] == hashes[order][:-1]
     apart = (order[1:] - order[:-1])[same]  # stable, so equal passages stand in the order of the text
-    most = _longest(same)[1] + 1
+    said = np.concatenate(([0], spoken.cumsum()))
+    worded = (said[PASSAGE:] - said[:-PASSAGE])[order] * 2 >= PASSAGE
+    most = _longest(same & worded[1:])[1] + 1
     covered = unit = first = 0
     for period in _common(apart):
         start, again = _longest(points[period:] == points[:-period])
