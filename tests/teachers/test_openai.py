@@ -318,7 +318,7 @@ def test_the_key_goes_into_the_header_and_nowhere_else(server, monkeypatch, capl
 
 
 def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(server, monkeypatch):
-    # httpx itself would print it: "Illegal header value b'Bearer ...'".
+    # An HTTP library may print it in its own error.
     monkeypatch.setenv("YISANG_API_KEY", f"{KEY}\nx")
     with pytest.raises(UsageError, match="YISANG_API_KEY") as caught:
         ask(engine(server))

@@ -58,7 +58,7 @@ ENGINES: dict[str, Callable[[], Callable[..., Engine]]] = {
 _NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
     "echo": ((), ""),
     "mini": (("torch", "transformers"), "pip install 'yisang[train]'"),
-    "openai": (("httpx",), "pip install yisang"),
+    "openai": (("aiohttp",), "pip install yisang"),
     "scripted": ((), ""),
     "transformers": (("torch", "transformers"), "pip install 'yisang[train]'"),
 }

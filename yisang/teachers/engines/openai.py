@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible endpoint (vLLM, SGLang, `transformers serve`, a vendor), through httpx.
+"""Any OpenAI-compatible endpoint (vLLM, SGLang, `transformers serve`, a vendor), through aiohttp.
 
 The key is read from the environment for each request and kept nowhere: not in the object, its repr or pickle, no log,
 no error, no store. A deadline belongs to the whole answer and grows with max_tokens, so that a long answer is neither
@@ -19,7 +19,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
+import aiohttp
+import msgspec
 
 from yisang.errors import UsageError
 from yisang.records import Message
@@ -97,7 +98,7 @@ class OpenAI(EngineBase):
         self.backoff = backoff
         self._sleep = sleep
         self._jitter = random.Random(0)
-        self._client: httpx.AsyncClient | None = None
+        self._client: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -147,9 +148,21 @@ class OpenAI(EngineBase):
         raise AssertionError("the last attempt returns or raises")
 
     async def _attempt(self, payload: dict[str, Any], deadline: float) -> Generation:
+        # Not aiohttp's own encoder, which would write each Korean letter in six bytes.
+        data, headers = msgspec.json.encode(payload), self._headers()
         try:
-            async with asyncio.timeout(deadline):
-                response = await self._open().post(self._address, json=payload, headers=self._headers())
+            async with (
+                asyncio.timeout(deadline),
+                self._open().post(self._address, data=data, headers=headers, allow_redirects=False) as response,
+            ):
+                content = await response.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            final_ = TeacherUnavailable(
+                f"No connection to the teacher at {self.base_url} ({self._scrub(str(error))}), {self.attempts} "
+                "attempts. Start the server or correct the address; answers so far are stored, and the same command "
+                "goes on from them."
+            )
+            raise _Again(final_) from error
         except TimeoutError as error:
             # Sent once more only: the server may be working on it still, and would then do the work many times.
             final = TeacherRejected(
@@ -158,22 +171,15 @@ class OpenAI(EngineBase):
                 f"{self.min_tokens_per_second:g})."
             )
             raise _Again(final, tries=2) from error
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            final_ = TeacherUnavailable(
-                f"No connection to the teacher at {self.base_url} ({self._scrub(str(error))}), {self.attempts} "
-                "attempts. Start the server or correct the address; answers so far are stored, and the same command "
-                "goes on from them."
-            )
-            raise _Again(final_) from error
-        except httpx.TransportError as error:
+        except aiohttp.ClientError as error:
             said = self._scrub(str(error)) or type(error).__name__
             raise _Again(TeacherRejected(f"{self.base_url} broke off the connection ({said}).")) from error
-        if response.status_code != 200:
-            self._refused(response)
-        return self._read(response)
+        if response.status != 200:
+            self._refused(response, content)
+        return self._read(content)
 
-    def _refused(self, response: httpx.Response) -> NoReturn:
-        status, said = response.status_code, self._said(response)
+    def _refused(self, response: aiohttp.ClientResponse, content: bytes) -> NoReturn:
+        status, said = response.status, self._said(response, content)
         told = f"{self.base_url} answered {status}: {said}"
         if status in RETRIED:
             wait = _retry_after(response.headers.get("retry-after"))
@@ -187,12 +193,11 @@ class OpenAI(EngineBase):
                 raise _Again(stop, wait=wait)
             raise _Again(TeacherRejected(told), wait=None if wait is None else min(wait, LONGEST_WAIT))
         if status in NOT_ASKABLE or status < 400:
-            raise TeacherUnavailable(f"The teacher at {told} {self._advice(response)}")
+            raise TeacherUnavailable(f"The teacher at {told} {self._advice(status)}")
         hint = " If it refuses top_k, min_p or chat_template_kwargs, use extensions=False." if self.extensions else ""
         raise TeacherRejected(told + hint)
 
-    def _advice(self, response: httpx.Response) -> str:
-        status = response.status_code
+    def _advice(self, status: int) -> str:
         if status < 400:
             return "It redirects; give the address that it redirects to."
         if status in (401, 403):
@@ -202,27 +207,27 @@ class OpenAI(EngineBase):
             return "It wants to be paid. Mend that with its vendor, and run the same command."
         return f"Check base_url (it usually ends in /v1) and the model name {self.model!r}, and run the same command."
 
-    def _said(self, response: httpx.Response) -> str:
+    def _said(self, response: aiohttp.ClientResponse, content: bytes) -> str:
         """The endpoint's own words, in one line."""
-        words = response.text
+        words = content.decode("utf-8", "replace")
         with contextlib.suppress(ValueError, TypeError, AttributeError):
-            found = response.json()
+            found = json.loads(content)
             error = found.get("error", found) if isinstance(found, dict) else found
             # OpenAI and vLLM say {"error": {"message": ...}}, FastAPI's own refusals {"detail": ...}.
             words = str(error.get("message") or error.get("detail") or error) if isinstance(error, dict) else str(error)
         words = " ".join(self._scrub(words).split())
         words = words if len(words) <= 300 else f"{words[:300]}…"
-        return words if words.endswith((".", "!", "?", "…")) else f"{words or response.reason_phrase or 'nothing'}."
+        return words if words.endswith((".", "!", "?", "…")) else f"{words or response.reason or 'nothing'}."
 
     def _scrub(self, words: str) -> str:
         """Some endpoints repeat the key that they refuse."""
         key = os.environ.get(self.key_env, "").strip()
         return words.replace(key, "[key]") if key else words
 
-    def _read(self, response: httpx.Response) -> Generation:
+    def _read(self, content: bytes) -> Generation:
         try:
-            found = json.loads(response.content)
-        except ValueError as error:
+            found = msgspec.json.decode(content)
+        except msgspec.DecodeError as error:
             raise _Again(self._incomplete("is no JSON")) from error
         choices = found.get("choices") if isinstance(found, dict) else None
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
@@ -232,16 +237,16 @@ class OpenAI(EngineBase):
             raise _Again(self._incomplete("has no choices[0].message"))
         if not isinstance(finish, str) or not finish:
             raise _Again(self._incomplete("has no choices[0].finish_reason"))
-        content = message.get("content")
+        text = message.get("content")
         reasoning = message.get("reasoning_content") or message.get("reasoning")
-        if not isinstance(content, str | None) or ("content" not in message and not reasoning):
+        if not isinstance(text, str | None) or ("content" not in message and not reasoning):
             raise _Again(self._incomplete("has no choices[0].message.content"))
         if not isinstance(reasoning, str | None):
             raise _Again(self._incomplete("has a reasoning that is no text"))
         usage = found.get("usage")
         counts = usage if isinstance(usage, dict) else {}
         return generation(
-            content or "",
+            text or "",
             reasoning=reasoning,
             finish_reason=finish,
             usage=Usage(
@@ -258,15 +263,17 @@ class OpenAI(EngineBase):
         if not all("!" <= letter <= "~" for letter in key):
             # Caught here, because the HTTP library would print the key in its own error.
             raise UsageError(f"The environment variable {self.key_env} holds blanks or letters that no key has.")
-        return {"Authorization": f"Bearer {key}"} if key else {}
+        return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
 
-    def _open(self) -> httpx.AsyncClient:
+    def _open(self) -> aiohttp.ClientSession:
         # A client belongs to the event loop that made its connections.
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            self._client = httpx.AsyncClient(
-                timeout=httpx.Timeout(None, connect=30.0),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.concurrency),
+            self._client = aiohttp.ClientSession(
+                # The number of requests in flight is the caller's to bound, and their time `deadline`'s.
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
+                cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=not _is_loopback(urlsplit(self.base_url).hostname or ""),
             )
             self._loop = loop
@@ -275,7 +282,7 @@ class OpenAI(EngineBase):
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
-            await client.aclose()
+            await client.close()
 
 
 def _count(value: Any) -> int | None:
