@@ -22,8 +22,9 @@ import msgspec
 from yisang.errors import UsageError, YisangError
 from yisang.records import Dead, Message, Prompt, Trace, child_id, strictest
 from yisang.teachers.answers import AnswerStore, answer_key, new_answer
-from yisang.teachers.engines.base import Engine, TeacherRejected
+from yisang.teachers.engines.base import Engine, TeacherFailed, TeacherRejected, TeacherUnavailable
 from yisang.teachers.generation import Generation, Sampling, Teacher
+from yisang.teachers.pressure import Breaker, Limit
 
 CHUNK = 2_000
 FLUSH_AFTER = 60.0
@@ -84,8 +85,9 @@ async def ask(
 ) -> AsyncGenerator[tuple[Request, Outcome], None]:
     """Yields (request, Generation or TeacherRejected) in the order of the requests.
 
-    At most `concurrency` requests (the engine's own number, where not given) are in flight; requests are looked up in
-    the store `chunk` at a time. `on_answer` hears of each answer as it comes, before its turn to be yielded. A
+    At most `concurrency` requests (the engine's own number, where not given) are in flight, fewer while the endpoint is
+    overloaded (`pressure.Limit`); of those that are looked up in the store together, `chunk` at a time, the ones with the
+    longest questions go first, the samples of a question one behind the other. `on_answer` hears of each answer as it comes, before its turn to be yielded. A
     rejection is not stored: the next run asks again. TeacherUnavailable, UsageError and StorageError end the stream
     and cancel what is in flight; however it ends, the answers that had come are in the store.
     """
@@ -110,13 +112,14 @@ class _Asking:
         on_answer: Callable[[Request, Outcome], None] | None,
         counters: Counters,
     ):
-        if concurrency < 1 or chunk < 1:
-            raise UsageError("The concurrency of a teacher must be 1 or more.")
+        if chunk < 1:
+            raise UsageError(f"chunk is {chunk}; requests are looked up 1 or more at a time.")
+        self.places, self.breaker = Limit(concurrency), Breaker()
+        engine.overloaded = self.places.overloaded
         self.engine, self.store, self.concurrency, self.chunk = engine, store, concurrency, chunk
         self.on_answer, self.counters = on_answer, counters
         # Long enough that an answer several times slower than the others holds nobody up while it is at the head.
         self.limit = 2 * chunk + 4 * concurrency
-        self.gate = asyncio.Semaphore(concurrency)
         self.changed = asyncio.Event()
         self.window: deque[_Place] = deque()
         self.open: dict[str, _Place] = {}
@@ -148,6 +151,7 @@ class _Asking:
             for task in self.tasks:
                 task.cancel()
             await asyncio.gather(*self.tasks, return_exceptions=True)
+            self.engine.overloaded = None
             await asyncio.shield(asyncio.to_thread(self.store.flush))
 
     async def _wait(self, timeout: float | None = None) -> bool:
@@ -183,6 +187,7 @@ class _Asking:
         # In a thread: a first look at a large store takes a while, and answers in flight come in meanwhile.
         wanted = {key for _, key in keyed if key not in self.open}
         stored = await asyncio.to_thread(self.store.get_many, wanted)
+        missing: list[tuple[_Place, str]] = []
         for place, key in keyed:
             if key not in stored and key not in wanted and key not in self.open:
                 # Its twin was in flight at the look-up and has answered since (or was rejected, then it is new).
@@ -194,10 +199,14 @@ class _Asking:
             elif key in self.open:
                 self.open[key].twins.append(place)
             else:
-                self._start(place, key)
+                self.open[key] = place
+                missing.append((place, key))
+        # Long answers first, or a few would hold up the end. Nobody knows them before; long questions tend to have them.
+        # Stable: the samples of a question stay together, where an engine reads their shared beginning once.
+        for place, key in sorted(missing, key=lambda pair: -_letters(pair[0].request)):
+            self._start(place, key)
 
     def _start(self, place: _Place, key: str) -> None:
-        self.open[key] = place
         task = asyncio.create_task(self._one(place, key))
         self.tasks.add(task)
         task.add_done_callback(self._finished)
@@ -208,7 +217,7 @@ class _Asking:
 
     async def _one(self, place: _Place, key: str) -> None:
         request = place.request
-        async with self.gate:
+        async with self.places:
             if self.failure is not None:
                 return
             try:
@@ -223,6 +232,15 @@ class _Asking:
                 except Exception as error:
                     # A fault of the engine's own on one request is that request's dead letter.
                     outcome = _rejection(error)
+                if isinstance(outcome, TeacherFailed):
+                    if self.breaker.failed():
+                        raise TeacherUnavailable(
+                            f"{self.breaker.row} requests in a row failed, each after all its attempts; the last one: "
+                            f"{outcome} Mend the endpoint and run the same command: answers so far are stored."
+                        ) from outcome
+                else:
+                    self.breaker.answered()
+                    self.places.answered()
                 if isinstance(outcome, Generation):
                     # No await since the answer came: a cancellation cannot lose it.
                     body = self.engine.body(request.messages, request.sampling, request.sample)
@@ -242,6 +260,10 @@ class _Asking:
         if self.on_answer is not None:
             self.on_answer(place.request, outcome)
         place.outcome = outcome
+
+
+def _letters(request: Request) -> int:
+    return sum(len(message.content) for message in request.messages)
 
 
 def _rejection(error: Exception) -> TeacherRejected:

@@ -19,6 +19,7 @@ from yisang.errors import UsageError
 from yisang.teachers.engines.base import (
     Engine,
     EngineBase,
+    TeacherFailed,
     TeacherRejected,
     TeacherUnavailable,
     request_body,
@@ -29,6 +30,7 @@ __all__ = [
     "ENGINES",
     "Engine",
     "EngineBase",
+    "TeacherFailed",
     "TeacherRejected",
     "TeacherUnavailable",
     "available",

@@ -6,7 +6,7 @@ TeacherUnavailable means the teacher as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from yisang.errors import YisangError
@@ -20,6 +20,11 @@ class TeacherUnavailable(YisangError):
 
 class TeacherRejected(YisangError):
     """The teacher refuses or cannot answer this one request: the record becomes a dead letter."""
+
+
+class TeacherFailed(TeacherRejected):
+    """The endpoint broke on this request each time that it was asked (5xx, a reset, a timeout, half an answer). The record
+    becomes a dead letter too, but many in a row say that the endpoint is down."""
 
 
 def request_body(model: str, messages: Sequence[Message], sampling: Sampling, sample: int) -> dict[str, Any]:
@@ -46,6 +51,7 @@ class Engine(Protocol):
     model: str
     revision: str
     concurrency: int
+    overloaded: Callable[[], None] | None
 
     def body(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> dict[str, Any]:
         """The canonical request body (`request_body`), which is not always what goes over the wire."""
@@ -61,6 +67,8 @@ class EngineBase:
     """What the engines share: the identity of the model and the canonical body."""
 
     concurrency = 1
+    overloaded: Callable[[], None] | None = None
+    """Called, where it is set, whenever the endpoint shows that it has too much to do."""
 
     def __init__(self, model: str, revision: str):
         self.model = model

@@ -24,7 +24,7 @@ import msgspec
 
 from yisang.errors import UsageError
 from yisang.records import Message
-from yisang.teachers.engines.base import EngineBase, TeacherRejected, TeacherUnavailable
+from yisang.teachers.engines.base import EngineBase, TeacherFailed, TeacherRejected, TeacherUnavailable
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -105,7 +105,7 @@ class OpenAI(EngineBase):
         return f"OpenAI({self.model!r}, {self.revision!r}, base_url={self.base_url!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_client": None, "_loop": None}
+        return {**self.__dict__, "_client": None, "_loop": None, "overloaded": None}
 
     @property
     def _address(self) -> str:
@@ -164,8 +164,9 @@ class OpenAI(EngineBase):
             )
             raise _Again(final_) from error
         except TimeoutError as error:
+            self._press()
             # Sent once more only: the server may be working on it still, and would then do the work many times.
-            final = TeacherRejected(
+            final = TeacherFailed(
                 f"{self.base_url} did not finish an answer of at most {payload['max_tokens']} tokens within "
                 f"{deadline:.0f} s. If it is only slow, lower the concurrency or min_tokens_per_second (now "
                 f"{self.min_tokens_per_second:g})."
@@ -173,10 +174,14 @@ class OpenAI(EngineBase):
             raise _Again(final, tries=2) from error
         except aiohttp.ClientError as error:
             said = self._scrub(str(error)) or type(error).__name__
-            raise _Again(TeacherRejected(f"{self.base_url} broke off the connection ({said}).")) from error
+            raise _Again(TeacherFailed(f"{self.base_url} broke off the connection ({said}).")) from error
         if response.status != 200:
             self._refused(response, content)
         return self._read(content)
+
+    def _press(self) -> None:
+        if self.overloaded is not None:
+            self.overloaded()
 
     def _refused(self, response: aiohttp.ClientResponse, content: bytes) -> NoReturn:
         status, said = response.status, self._said(response, content)
@@ -184,6 +189,7 @@ class OpenAI(EngineBase):
         if status in RETRIED:
             wait = _retry_after(response.headers.get("retry-after"))
             if status in OVERLOADED:
+                self._press()
                 stop = TeacherUnavailable(
                     f"The teacher at {told} It said so {self.attempts} times or asks for a long pause. Lower the "
                     "concurrency or come back later; answers so far are stored, and the same command goes on from them."
@@ -191,7 +197,7 @@ class OpenAI(EngineBase):
                 if wait is not None and wait > LONGEST_WAIT:
                     raise stop
                 raise _Again(stop, wait=wait)
-            raise _Again(TeacherRejected(told), wait=None if wait is None else min(wait, LONGEST_WAIT))
+            raise _Again(TeacherFailed(told), wait=None if wait is None else min(wait, LONGEST_WAIT))
         if status in NOT_ASKABLE or status < 400:
             raise TeacherUnavailable(f"The teacher at {told} {self._advice(status)}")
         hint = " If it refuses top_k, min_p or chat_template_kwargs, use extensions=False." if self.extensions else ""
@@ -255,8 +261,8 @@ class OpenAI(EngineBase):
             ),
         )
 
-    def _incomplete(self, what: str) -> TeacherRejected:
-        return TeacherRejected(f"What {self.base_url} answered {what}, {self.attempts} times.")
+    def _incomplete(self, what: str) -> TeacherFailed:
+        return TeacherFailed(f"What {self.base_url} answered {what}, {self.attempts} times.")
 
     def _headers(self) -> dict[str, str]:
         key = os.environ.get(self.key_env, "").strip()

@@ -1,0 +1,90 @@
+"""How many requests may be in flight, and when an endpoint that fails is asked no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from yisang.errors import UsageError
+
+CUT = 0.7
+"""Of the requests in flight, what is left when the endpoint is overloaded: as CUBIC of TCP does (RFC 9438, section 4.6)."""
+FAILURES = 20
+"""Requests that fail one behind the other, each after all its attempts, until the endpoint counts as down."""
+
+
+class Limit:
+    """A number of places: all of them at first, fewer when the endpoint says that it is overloaded, more again as it answers.
+
+    A cut counts once for all requests that were in flight when it was made, since they tell of the same moment. The number
+    grows by one whenever so many answers have come, as TCP's window does for each round trip.
+    """
+
+    def __init__(self, most: int):
+        if most < 1:
+            raise UsageError("The concurrency of a teacher must be 1 or more.")
+        self.most = self.value = most
+        self.taken = 0
+        self.cuts = 0
+        self._credit = 0
+        self._deaf = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        if self.taken < self.value and not self._waiting:
+            self.taken += 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place  # whoever wakes it has taken the place for it
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._leave()
+            else:
+                self._waiting.remove(place)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self.taken -= 1
+        self._deaf = max(0, self._deaf - 1)
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.taken < self.value:
+            place = self._waiting.popleft()
+            if not place.done():
+                self.taken += 1
+                place.set_result(None)
+
+    def overloaded(self) -> None:
+        """The endpoint has refused a request for being busy, or answers so slowly that requests will time out."""
+        if self._deaf:
+            return
+        self.value = max(1, int(min(self.value, max(self.taken, 1)) * CUT))
+        self._deaf, self._credit = self.taken, 0
+        self.cuts += 1
+
+    def answered(self) -> None:
+        self._credit += 1
+        if self._credit >= self.value and self.value < self.most:
+            self.value, self._credit = self.value + 1, 0
+            self._admit()
+
+
+class Breaker:
+    """Opens when the endpoint has failed so many requests in a row; an answer in between, or a plain no, closes it."""
+
+    def __init__(self, most: int = FAILURES):
+        self.most, self.row = most, 0
+
+    def failed(self) -> bool:
+        """Counts a failure; True when the endpoint counts as down."""
+        self.row += 1
+        return self.row >= self.most
+
+    def answered(self) -> None:
+        self.row = 0
