@@ -1,10 +1,11 @@
 /* An OpenAI-compatible server that thinks for a drawn time and answers with a fixed text: the teacher of bench/teacher.py.
  *
- * loopback PORT SLOTS MEAN_MS SIGMA ANSWER_BYTES SEED
+ * loopback serve PORT SLOTS MEAN_MS SIGMA ANSWER_BYTES SEED
+ * loopback ask PORT CONNECTIONS REQUESTS BYTES      what the server can do: a client in C that does nothing but ask
  *
  * One thread, epoll, HTTP/1.1 with keep-alive. At most SLOTS requests are in service, the rest wait in line. Service times are
  * lognormal with this mean and this sigma of their logarithm (0: all equal), drawn in the order of arrival, so that every client
- * meets the same ones. PORT 0 takes a free one; the first line of standard output is the port. On SIGTERM it prints one line of
+ * meets the same ones. GET is answered at once and not counted. PORT 0 takes a free one; the first line of standard output is the port. On SIGTERM it prints one line of
  * JSON:
  *   requests     answered
  *   connections  accepted
@@ -37,6 +38,7 @@ typedef struct Connection {
     int socket;
     int asked;             /* a whole request is in hand: waiting, in service, or being answered */
     int gone;              /* the client has closed it */
+    int last;              /* the client wants it closed behind this answer */
     char *in;              /* what has come of the request */
     size_t have, room;
     size_t wanted;         /* bytes of the whole request, 0 until its head is known */
@@ -154,6 +156,11 @@ static void watch(Connection *c, int writing) {
 
 static void parse(Connection *c);
 
+static void end(Connection *c) {
+    c->asked = 0;
+    drop(c);
+}
+
 static void reply(Connection *c) {
     if (c->gone) {
         free(c->in);
@@ -167,15 +174,17 @@ static void reply(Connection *c) {
                 watch(c, 1);
                 return;
             }
-            drop(c);
-            free(c->in);
-            free(c);
+            end(c);
             return;
         }
         c->sent += count;
     }
     requests++;
     last_answer = now();
+    if (c->last) {
+        end(c);
+        return;
+    }
     memmove(c->in, c->in + c->wanted, c->have - c->wanted);
     c->have -= c->wanted;
     c->asked = 0;
@@ -192,11 +201,19 @@ static void parse(Connection *c) {
         for (char *line = c->in; line < end;) {
             char *stop = memmem(line, end + 2 - line, "\r\n", 2);
             if (!strncasecmp(line, "content-length:", 15)) body = strtoul(line + 15, NULL, 10);
+            if (!strncasecmp(line, "connection: close", 17)) c->last = 1;
             line = stop + 2;
         }
         c->wanted = end + 4 - c->in + body;
     }
-    if (c->have >= c->wanted) arrived(c, now());
+    if (c->have < c->wanted) return;
+    if (!strncmp(c->in, "GET ", 4)) {
+        static const char ready[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+        if (send(c->socket, ready, sizeof ready - 1, MSG_NOSIGNAL) < 0) perror("loopback");
+        end(c);
+        return;
+    }
+    arrived(c, now());
 }
 
 static void take(Connection *c) {
@@ -222,11 +239,61 @@ static void take(Connection *c) {
 
 static void stop(int number) { (void)number; stopped = 1; }
 
+/* Requests one behind the other on each of so many connections; prints requests per second. */
+static int ask(int port, int count, long total, size_t bytes) {
+    char *request = malloc(bytes + 256), *buffer = malloc(1 << 20);
+    size_t size = sprintf(request, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n", bytes);
+    memset(request + size, ' ', bytes);
+    size += bytes;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int poll = epoll_create1(0), yes = 1;
+    long *left = calloc(count, sizeof *left), begun = 0, done = 0;
+    int *sockets = calloc(count, sizeof *sockets);
+    double start = now();
+    for (int i = 0; i < count && begun < total; i++, begun++) {
+        sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(sockets[i], (struct sockaddr *)&address, sizeof address)) {
+            perror("loopback");
+            return 1;
+        }
+        setsockopt(sockets[i], IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
+        epoll_ctl(poll, EPOLL_CTL_ADD, sockets[i], &event);
+        if (send(sockets[i], request, size, MSG_NOSIGNAL) != (ssize_t)size) return 1;
+    }
+    while (done < total) {
+        struct epoll_event events[EVENTS];
+        int found = epoll_wait(poll, events, EVENTS, -1);
+        for (int e = 0; e < found; e++) {
+            int i = events[e].data.u32;
+            ssize_t got = recv(sockets[i], buffer, 1 << 20, 0);
+            if (got <= 0) {
+                fprintf(stderr, "loopback: the server closed a connection\n");
+                return 1;
+            }
+            if (!left[i]) { /* a head comes whole, as the server sends it in one piece */
+                char *end = memmem(buffer, got, "\r\n\r\n", 4), *length = memmem(buffer, got, "Content-Length: ", 16);
+                left[i] = end + 4 - buffer + strtol(length + 16, NULL, 10);
+            }
+            if (left[i] -= got) continue;
+            done++;
+            if (begun < total) {
+                begun++;
+                if (send(sockets[i], request, size, MSG_NOSIGNAL) != (ssize_t)size) return 1;
+            }
+        }
+    }
+    printf("%.0f\n", total / (now() - start));
+    return 0;
+}
+
 int main(int count, char **words) {
-    if (count != 7) {
-        fprintf(stderr, "usage: loopback PORT SLOTS MEAN_MS SIGMA ANSWER_BYTES SEED\n");
+    if (count == 6 && !strcmp(words[1], "ask")) return ask(atoi(words[2]), atoi(words[3]), atol(words[4]), strtoul(words[5], NULL, 10));
+    if (count != 8 || strcmp(words[1], "serve")) {
+        fprintf(stderr, "usage: loopback serve PORT SLOTS MEAN_MS SIGMA ANSWER_BYTES SEED | ask PORT CONNECTIONS REQUESTS BYTES\n");
         return 2;
     }
+    words++;
     slots = strtoul(words[2], NULL, 10);
     mean_s = atof(words[3]) / 1000;
     sigma = atof(words[4]);
