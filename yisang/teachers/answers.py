@@ -18,11 +18,9 @@ An instance keeps 20 bytes per stored answer in memory (where it stands), so a l
 
 from __future__ import annotations
 
-import array
 import contextlib
 import datetime
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -30,7 +28,6 @@ import os
 import posixpath
 import secrets
 import threading
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -38,8 +35,9 @@ from typing import IO, Any
 import msgspec
 
 from yisang.errors import UsageError
-from yisang.storage import Folder, StorageError, explained, sync_folder
+from yisang.storage import Folder, StorageError, explained
 from yisang.teachers.generation import Generation
+from yisang.teachers.segments import Answer, Places, Segment, cut_torn_tail, head_of, line_of, read_answer, take_smaller
 
 SCHEMA = 1
 PREFIX = 1
@@ -48,30 +46,6 @@ SYNC_EVERY = 64
 BUFFER = 256
 
 _log = logging.getLogger(__name__)
-_encoder = msgspec.json.Encoder(order="deterministic")
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One stored answer. `at` (UTC) is for people; nothing is decided by it.
-
-    The request is not repeated here, its digest is the key: a question's text would stand in the store once for each
-    of its samples.
-    """
-
-    key: str
-    model: str
-    revision: str
-    sample: int
-    at: str
-    generation: Generation
-
-
-class _Head(msgspec.Struct):
-    key: str
-
-
-_read_answer = msgspec.json.Decoder(Answer).decode
-_read_head = msgspec.json.Decoder(_Head).decode
 
 
 def answer_key(body: Mapping[str, Any], revision: str, sample: int) -> str:
@@ -102,8 +76,8 @@ class AnswerStore:
         self._flushing = threading.Lock()  # one object at a time
         self._reading = threading.Lock()  # the index
         self._owner = os.getpid()
-        self._segments: dict[str, _Segment] = {}
-        self._index: dict[str, _Places] = {}
+        self._segments: dict[str, Segment] = {}
+        self._index: dict[str, Places] = {}
         self._held: list[Answer] = []
         self._sending: list[Answer] = []
         self._put = 0
@@ -148,15 +122,15 @@ class AnswerStore:
         with self._writing:
             own = [answer for answer in (*self._held, *self._sending) if answer.key in wanted]
         for answer in own:
-            _take_smaller(found, answer.key, _line(answer))
+            take_smaller(found, answer.key, line_of(answer))
         with self._reading:
             self._read_settings()
             for folder in sorted({key[: self._prefix] for key in wanted} | ({ANY} if wanted else set())):
                 self._refresh(folder)
                 for answer, line in self._lines(folder, wanted):
                     if answer.key in wanted:
-                        _take_smaller(found, answer.key, line)
-        return {key: _read_answer(line[9:-1]) for key, line in found.items()}
+                        take_smaller(found, answer.key, line)
+        return {key: read_answer(line[9:-1]) for key, line in found.items()}
 
     def _refresh(self, folder: str) -> None:
         """Indexes what has come into a folder since the last time."""
@@ -165,7 +139,7 @@ class AnswerStore:
         for gone in known.difference(names):
             del self._index[gone]
         for name in names:
-            places = self._index.setdefault(name, _Places())
+            places = self._index.setdefault(name, Places())
             if not self._folder.local:
                 if not places.end:
                     self._scan(name, places, iter(self._folder.read_bytes(name).splitlines(keepends=True)))
@@ -174,18 +148,18 @@ class AnswerStore:
             with open(path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size < places.end:  # somebody has cut it: nothing known about it holds
-                    places = self._index[name] = _Places()
+                    places = self._index[name] = Places()
                 if size > places.end:
                     file.seek(places.end)
                     if self._scan(name, places, file):
-                        _cut_torn_tail(path)
+                        cut_torn_tail(path)
 
-    def _scan(self, name: str, places: _Places, lines: Iterator[bytes] | IO[bytes]) -> bool:
+    def _scan(self, name: str, places: Places, lines: Iterator[bytes] | IO[bytes]) -> bool:
         """Indexes the lines from places.end on. True if the last one is torn."""
         for line in lines:
             if not line.endswith(b"\n"):
                 return True
-            head = _checked(line)
+            head = head_of(line)
             if head is None:
                 self._damaged(name, places.end)
             else:
@@ -196,7 +170,7 @@ class AnswerStore:
         return False
 
     def _lines(self, folder: str, wanted: set[str]) -> Iterator[tuple[Answer, bytes]]:
-        """The stored answers of `wanted` in a folder, with their lines (a rare stranger too: see _Places.keys)."""
+        """The stored answers of `wanted` in a folder, with their lines (a rare stranger too: see Places.keys)."""
         halves = {int(key[:16], 16) for key in wanted}
         for name in sorted(self._index):
             places = self._index[name]
@@ -220,9 +194,9 @@ class AnswerStore:
             for (start, _), line in zip(spans, lines, strict=True):
                 line = bytes(line)
                 answer = None
-                if _checked(line) is not None:
+                if head_of(line) is not None:
                     with contextlib.suppress(msgspec.DecodeError):
-                        answer = _read_answer(line[9:-1])
+                        answer = read_answer(line[9:-1])
                 if answer is None:
                     self._damaged(name, start)
                 else:
@@ -291,9 +265,9 @@ class AnswerStore:
         with explained(where):
             segment = self._segments.get(prefix)
             if segment is None:
-                segment = self._segments[prefix] = _Segment(Path(self._folder.path(prefix)))
+                segment = self._segments[prefix] = Segment(Path(self._folder.path(prefix)))
             try:
-                segment.append(_line(answer), self._sync_every)
+                segment.append(line_of(answer), self._sync_every)
             except OSError:
                 if segment.broken:
                     segment.abandon()
@@ -330,7 +304,7 @@ class AnswerStore:
             name = f"{ANY}/{secrets.token_hex(12)}.seg"
             try:
                 with explained(posixpath.join(self.address, name)):
-                    self._folder.write_bytes(name, b"".join(_line(answer) for answer in self._sending))
+                    self._folder.write_bytes(name, b"".join(line_of(answer) for answer in self._sending))
             except BaseException:
                 with self._writing:
                     self._held, self._sending = self._sending + self._held, []
@@ -350,105 +324,3 @@ class AnswerStore:
 
 def _open(address: str, buffer: int, sync_every: int) -> AnswerStore:
     return AnswerStore(address, buffer=buffer, sync_every=sync_every)
-
-
-class _Places:
-    """Where the answers of one segment stand: the first quarter of the key, start and length of each, in 20 bytes."""
-
-    __slots__ = ("end", "keys", "lengths", "starts")
-
-    def __init__(self) -> None:
-        self.keys = array.array("Q")
-        self.starts = array.array("Q")
-        self.lengths = array.array("I")
-        self.end = 0
-
-
-class _Segment:
-    """A segment that this process appends to. The lock tells others that its writer lives."""
-
-    def __init__(self, folder: Path):
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        path = folder / f"{secrets.token_hex(12)}.seg"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        # flock, not lockf: a lockf lock is lost as soon as any reader in this process closes the same file.
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._end = 0
-        self._unsynced = 0
-        self._named = False
-        self.broken = False
-
-    def append(self, line: bytes, sync_every: int) -> None:
-        done = 0
-        try:
-            while done < len(line):  # once, unless the disk fills up on the way
-                done += os.write(self._file, line[done:])
-        except OSError:
-            try:
-                os.ftruncate(self._file, self._end)
-            except OSError:
-                self.broken = True  # its torn tail stays; the next answer goes into a new segment
-            raise
-        self._end += len(line)
-        self._unsynced += 1
-        if self._unsynced >= sync_every:
-            self.sync()
-
-    def sync(self) -> None:
-        if self._unsynced:
-            os.fsync(self._file)
-            self._unsynced = 0
-            if not self._named:
-                sync_folder(self._folder)
-                sync_folder(self._folder.parent)
-                self._named = True
-
-    def abandon(self) -> None:
-        """Closes the file, and with it the lock, unless a process we were forked from still holds it."""
-        with contextlib.suppress(OSError):
-            os.close(self._file)
-
-
-def _line(answer: Answer) -> bytes:
-    data = _encoder.encode(answer)
-    return b"%08x %b\n" % (zlib.crc32(data), data)
-
-
-def _checked(line: bytes) -> _Head | None:
-    """The head of a whole line, or None for a damaged one."""
-    data = line[9:-1]
-    try:
-        if line[8:9] != b" " or not line.endswith(b"\n") or int(line[:8], 16) != zlib.crc32(data):
-            return None
-        head = _read_head(data)
-        int(head.key[:16], 16)
-        return head
-    except (ValueError, msgspec.DecodeError):
-        return None
-
-
-def _take_smaller(found: dict[str, bytes], key: str, line: bytes) -> None:
-    """Of two answers to one request every reader takes the same: the one whose line (checksum first) sorts first."""
-    if key not in found or line < found[key]:
-        found[key] = line
-
-
-def _cut_torn_tail(path: str) -> None:
-    """Cuts the half-written last line off a segment whose writer is dead. Leaves one alone whose writer lives, or
-    that may not be written: readers pass over the tail anyway."""
-    with contextlib.suppress(OSError), open(path, "rb+") as file:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        end = size = file.seek(0, os.SEEK_END)
-        keep = 0
-        while end > 0:
-            start = max(0, end - (1 << 16))
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                keep = start + newline + 1
-                break
-            end = start
-        if keep < size:
-            file.truncate(keep)
-            os.fsync(file.fileno())
