@@ -24,6 +24,8 @@ ORDER = (
     ("evals",),
     ("sft", "rl"),
     ("quickstart", "doctor"),
+    ("cli_output",),
+    ("cli_answers",),
     ("cli",),
     ("__main__",),
 )

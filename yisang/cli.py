@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yisang import __version__
+from yisang import __version__, cli_answers
+from yisang.cli_output import json_line, print_json, say
 from yisang.errors import Interrupt, UsageError, YisangError
 from yisang.signals import stoppable
 
@@ -25,6 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Web pages in, a reasoning corpus out: filter, teach, publish.",
 )
+
+app.add_typer(cli_answers.app, name="answers")
 
 RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped recipe.")
@@ -55,21 +58,6 @@ def options(
     ] = False,
 ) -> None:
     """What stands before the command."""
-
-
-def say(line: str) -> None:
-    """What a person follows while a command works; results go to standard output."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def json_line(value: Any) -> str:
-    """One line of JSON; escaped where it holds half a character, which no encoding can print."""
-    text = json.dumps(value, ensure_ascii=False)
-    return json.dumps(value) if any("\ud800" <= sign <= "\udfff" for sign in text) else text
-
-
-def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _teacher_setting(engine: str, options: list[str], concurrency: int | None) -> TeacherSetting:

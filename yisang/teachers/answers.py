@@ -44,6 +44,8 @@ PREFIX = 1
 ANY = "any"
 SYNC_EVERY = 64
 BUFFER = 256
+RELISTED = 20
+"""Times that a folder is listed at most while another process compacts it."""
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +103,15 @@ class AnswerStore:
         return str(self._folder.address)
 
     @property
+    def folder(self) -> Folder:
+        return self._folder
+
+    @property
+    def prefix(self) -> int:
+        """Hex digits by which keys are put into folders."""
+        return self._prefix
+
+    @property
     def durable(self) -> int:
         """How many of the answers put through this object survive a kill; `put` returns the number of each."""
         return self._put if self._folder.local else self._durable
@@ -126,11 +137,34 @@ class AnswerStore:
         with self._reading:
             self._read_settings()
             for folder in sorted({key[: self._prefix] for key in wanted} | ({ANY} if wanted else set())):
-                self._refresh(folder)
-                for answer, line in self._lines(folder, wanted):
+                for answer, line in self._looked_up(folder, wanted):
                     if answer.key in wanted:
                         take_smaller(found, answer.key, line)
         return {key: read_answer(line[9:-1]) for key, line in found.items()}
+
+    def _looked_up(self, folder: str, wanted: set[str]) -> list[tuple[Answer, bytes]]:
+        for _ in range(RELISTED):
+            try:
+                self._refresh(folder)
+                return list(self._lines(folder, wanted))
+            except FileNotFoundError:  # `compact` has just put its lines into another segment: list them anew
+                continue
+        raise StorageError(
+            f"Segments of {posixpath.join(self.address, folder)} vanish as fast as they are listed. Wait until whatever removes "
+            "them is done, and run the same command again."
+        )
+
+    def segments(self) -> list[str]:
+        """The names of all segments, those of other writers included."""
+        with self._reading:
+            self._read_settings()
+        folders = [name for name in self._folder.names() if name == ANY or _is_prefix(name, self._prefix)]
+        return [
+            f"{folder}/{name}"
+            for folder in folders
+            for name in (self._folder / folder).names()
+            if name.endswith(".seg")
+        ]
 
     def _refresh(self, folder: str) -> None:
         """Indexes what has come into a folder since the last time."""
@@ -320,6 +354,10 @@ class AnswerStore:
             for segment in self._segments.values():
                 segment.abandon()
             self._segments = {}
+
+
+def _is_prefix(name: str, length: int) -> bool:
+    return len(name) == length and set(name) <= set("0123456789abcdef")
 
 
 def _open(address: str, buffer: int, sync_every: int) -> AnswerStore:
