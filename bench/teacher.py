@@ -142,7 +142,7 @@ def compare(given: argparse.Namespace, program: Path) -> int:
     report |= {name: round(rate) for name, rate in middle.items()}
     report["ratio to the best peer"] = round(middle["yisang"] / best, 2) if best else None
     print(json.dumps(report))
-    return int(bool(best) and middle["yisang"] < LEAST_RATIO * best)
+    return int(not best or middle["yisang"] < LEAST_RATIO * best)
 
 
 def tail(given: argparse.Namespace, program: Path) -> int:

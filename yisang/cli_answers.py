@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -116,7 +115,7 @@ def export(
     """Writes answers to a file, each once."""
     from yisang.teachers import upkeep
 
-    written = upkeep.export(_opened(store), Path(out), _wanted(model, revision, finish, before))
+    written = upkeep.export(_opened(store), out, _wanted(model, revision, finish, before))
     print(f"{written:,} answers → {out}")
 
 

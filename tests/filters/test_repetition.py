@@ -124,7 +124,17 @@ def test_bounds_move_verdicts_and_bear_identity() -> None:
 
 
 @pytest.mark.parametrize(
-    "bounds", [{"part": "question"}, {"lines": 1}, {"passages": 0}, {"back_to_back": 1}, {"compression": 2.0}]
+    "bounds",
+    [
+        {"part": "question"},
+        {"lines": 1},
+        {"passages": 0},
+        {"back_to_back": 1},
+        {"compression": 2.0},
+        {"share": -1},
+        {"covered": -1},
+        {"long": -1},
+    ],
 )
 def test_a_bound_that_cannot_be_is_refused(bounds: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="Repetition"):

@@ -172,16 +172,18 @@ class Keep(TrainerCallback):
             names = {name: weight.grad.clone() for name, weight in kwargs["model"].named_parameters()}
             torch.save(names, out / f"gradients-{torch.distributed.get_rank()}.pt")
 
-made = trainer.Trainer.__init__
+made, world = trainer.Trainer.__init__, 1
 
 def watched(self, *arguments, **named):
+    global world
     made(self, *arguments, **named)
     self.add_callback(Keep())
+    world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 trainer.Trainer.__init__ = watched
 config = msgspec.convert(json.load(open(sys.argv[1])), Config)
 train(config, sys.argv[2])
-world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+assert not torch.distributed.is_initialized()  # else its threads may outlive Python, and abort the process
 os.write(1, f"WORLD {world}\n".encode())  # at once, or the two lines may mix
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import pickle
 import socket
@@ -278,6 +279,8 @@ def test_a_server_that_comes_up_late_is_waited_for(server):
         "http://me:pass@host/v1",
         "http://host/v1?key=x",
         "http://host/#x",
+        "http://host:99999/v1",
+        "http://host:x/v1",
     ],
 )
 def test_an_address_that_is_none_or_holds_a_secret_is_refused(url):
@@ -349,3 +352,35 @@ def test_a_proxy_of_the_environment_does_not_stand_before_loopback(server, monke
     assert ask(engine(server)).structure == "one"
     with pytest.raises(httpx.ConnectError):  # the proxy would have been in the way
         httpx.post(server.url, json={})
+
+
+def test_what_netrc_holds_is_sent_to_nobody(server, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password pass\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    elsewhere = OpenAI("m", "r1", base_url=server.url.replace("127.0.0.1", "0.0.0.0"), attempts=1)
+    assert ask(elsewhere).structure == "one"
+    assert "Authorization" not in server.requests[0]["headers"]
+    monkeypatch.setenv("YISANG_API_KEY", KEY)
+    assert ask(elsewhere).structure == "one"
+    assert server.requests[1]["headers"]["Authorization"] == f"Bearer {KEY}"
+
+
+def test_a_proxy_of_the_environment_stands_before_other_hosts(server, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, server.url.removesuffix("/v1"))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert ask(OpenAI("m", "r1", base_url="http://teacher.example/v1", attempts=1)).structure == "one"
+    assert server.requests[0]["path"] == "http://teacher.example/v1/chat/completions"
+    monkeypatch.setenv("no_proxy", "example")
+    monkeypatch.setenv("NO_PROXY", "example")
+    with pytest.raises(TeacherUnavailable, match="No connection"):
+        ask(OpenAI("m", "r1", base_url="http://teacher.example/v1", attempts=1))
+    assert len(server.requests) == 1
+
+
+def test_an_answer_cut_inside_of_a_letter_is_an_answer(server):
+    data = json.dumps(completion("b X", logprobs=1.5)).replace("X", "\\ud83d").replace("1.5", "NaN").encode()
+    server.script = [says(data)]
+    assert ask(engine(server, attempts=1)).text.startswith("b ")

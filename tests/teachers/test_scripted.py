@@ -13,6 +13,7 @@ import pytest
 from yisang.errors import UsageError
 from yisang.filters.cot import AnswerLanguage, Finish, Structure, ThinkShare, TokenLimit
 from yisang.filters.grade import Grade, VerifyTask
+from yisang.filters.repetition import Repetition
 from yisang.languages import load
 from yisang.records import Message, Prompt, Trace
 from yisang.tasks.addition import make_sum, verify_sum
@@ -151,6 +152,7 @@ CHECKS: dict[str, tuple[Fires, tuple[str, ...]]] = {
     "finish is length": (lambda verdicts: verdicts["finish"] == "length", ("truncated", "looping")),
     "several think blocks": (lambda verdicts: verdicts["structure"] == "several", ("two_thinks",)),
     "unclosed, of looping": (lambda verdicts: verdicts["structure"] == "unclosed", ("looping", "truncated")),
+    "repeats itself": (lambda verdicts: verdicts["repetition"] != "none", ("looping",)),
     "answer in another language": (lambda verdicts: verdicts["answer_language"] == "other", ("wrong_language",)),
     "grade is wrong": (lambda verdicts: verdicts["grade"] == "wrong", ("wrong_value",)),
     "process is flawed": (lambda verdicts: verdicts["process"] == "flawed", ("wrong_value", "missing_step")),
@@ -158,7 +160,7 @@ CHECKS: dict[str, tuple[Fires, tuple[str, ...]]] = {
 }
 """When a check fires, and the faults that it is for."""
 STRUCTURAL = {
-    "finish is length", "several think blocks", "answer in another language", "grade is wrong", "process is flawed",
+    "finish is length", "several think blocks", "repeats itself", "answer in another language", "grade is wrong", "process is flawed",
 }  # fmt: skip
 COUNT = 20_000
 
@@ -173,6 +175,7 @@ def test_precision_and_recall_of_every_check(capsys: pytest.CaptureFixture[str])
         AnswerLanguage("ko"),
         Finish(),
         TokenLimit(16384),
+        Repetition(),
         Grade("ko"),
         VerifyTask(),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
 from yisang.cli import main
 from yisang.errors import UsageError
+from yisang.storage import StorageError
 from yisang.teachers import upkeep
 from yisang.teachers.answers import AnswerStore, answer_key, new_answer
 from yisang.teachers.generation import Usage, generation
@@ -198,6 +200,101 @@ def test_readers_find_everything_while_it_is_compacted_again_and_again(tmp_path:
     assert reader.stderr is not None
     assert reader.returncode == 0, reader.stderr.read()
     assert times > 5
+
+
+CREATING = """
+import fcntl, sys
+from yisang.teachers import segments
+from yisang.teachers.answers import AnswerStore
+from yisang.teachers.upkeep import compact
+sys.path.insert(0, sys.argv[2])
+from tests.teachers.test_upkeep import answer
+
+flock, times = fcntl.flock, 0
+
+def late(file, how):
+    # The writer stops between the making of a segment and its lock, and the store is compacted meanwhile.
+    global times
+    times += 1
+    if times == 1:
+        segments.fcntl.flock = flock
+        compact(AnswerStore(sys.argv[1]))
+        segments.fcntl.flock = late
+    flock(file, how)
+
+with AnswerStore(sys.argv[1]) as store:
+    first = answer(1)
+    store.put(first.key, first)
+    segments.fcntl.flock = late
+    for number in range(2, 60):
+        one = answer(number)
+        store.put(one.key, one)
+segments.fcntl.flock = flock
+"""
+
+
+def test_an_answer_is_kept_though_its_segment_was_compacted_before_it_was_locked(tmp_path: Path) -> None:
+    repository = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", CREATING, str(tmp_path), str(repository)], check=True)
+    assert len(by_key(tmp_path, [answer(number).key for number in range(1, 60)])) == 59
+
+
+def test_a_compaction_that_fails_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, *(answer(number) for number in range(100)))
+    put(tmp_path, *(answer(number) for number in range(100, 200)))
+    store, times = AnswerStore(tmp_path), 0
+    before = store.segments()
+    whole = upkeep._bytes_of
+
+    def full(*given: object) -> object:
+        nonlocal times
+        times += 1
+        for number, line in enumerate(whole(*given)):  # type: ignore[arg-type]
+            if times == 1 and number == 3:
+                raise OSError(28, "No space left on device")
+            yield line
+
+    monkeypatch.setattr(upkeep, "_bytes_of", full)
+    with pytest.raises(StorageError, match="No space left"):
+        compact(store)
+    assert AnswerStore(tmp_path).segments() == before
+    assert not list(tmp_path.rglob(".writing-*"))
+
+
+def test_a_line_that_no_reader_takes_does_not_take_the_place_of_one(tmp_path: Path) -> None:
+    """Its checksum and key are right, but it is no answer."""
+    good = answer(1)
+    put(tmp_path, good)
+    segment = tmp_path / AnswerStore(tmp_path).segments()[0]
+    for number in range(2000):  # until its checksum is the smaller one
+        data = json.dumps({"key": good.key, "number": number}).encode()
+        line = b"%08x %b\n" % (zlib.crc32(data), data)
+        if line < segment.read_bytes():
+            break
+    (segment.parent / "00.seg").write_bytes(line)
+    assert survey(AnswerStore(tmp_path)).damaged == 1
+    found = compact(AnswerStore(tmp_path))
+    assert (found.written, found.damaged) == (1, 1)
+    assert by_key(tmp_path, [good.key]) == {good.key: good}
+
+
+def test_a_reader_whose_segments_have_just_gone_lists_them_anew(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = [answer(number) for number in range(64)]
+    put(address, *stored[:32])
+    put(address, *stored[32:])
+    reader, whole, times = AnswerStore(address), AnswerStore._lines, 0
+
+    def late(self: AnswerStore, folder: str, wanted: set[str]) -> object:
+        nonlocal times
+        times += 1
+        if times == 1:
+            monkeypatch.setattr(AnswerStore, "_lines", whole)
+            compact(AnswerStore(address))
+        return whole(self, folder, wanted)
+
+    monkeypatch.setattr(AnswerStore, "_lines", late)
+    assert reader.get_many([one.key for one in stored]) == {one.key: one for one in stored}
+    assert times == 1
 
 
 # The command

@@ -7,6 +7,7 @@ and is passed to a step of a recipe.
     duplicates   exact_key, keep_first        exact duplicates after normalisation, with a survivor rule
     quota        HashOrder, Quota             so many of a category, chosen by hash
     task         RecogniseTask                the worded tasks of a post, with their solution graphs
+    repetition   Repetition                   a trace that says the same again and again
     cot          ...                          verdicts and measures of a teacher's trace
     grade        Grade, GoldPasses, VerifyTask    verdicts of an answer against its gold or its solution graph
     keep         Keep                         decide on verdicts and measures that are already there

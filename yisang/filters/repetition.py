@@ -8,7 +8,8 @@ The paper drops responses that repeat a phrase without end and names neither mea
 - one unit back to back (TRIT's second rule asks for 6 of them; what is quoted 6 times on purpose is not back to back);
 - how far the text compresses: loops that change a word each time.
 
-All work on characters, so they need no blanks between words, and take time in proportion to the text (about a second for a
+datatrove's GopherRepetitionFilter judges pages: shares of repeated lines, paragraphs and word n-grams over a whole document, which a
+long trace that ends in a loop stays below. All of these here work on characters, so they need no blanks between words, and take time in proportion to the text (about a second for a
 million characters).
 """
 
@@ -131,8 +132,12 @@ class Repetition:
         for name in ("lines", "passages", "back_to_back"):
             if getattr(self, name) < 2:
                 raise UsageError(f"Repetition: {name} is {getattr(self, name)}; once is no repetition, so 2 or more.")
-        if not 0 <= self.compression <= 1:
-            raise UsageError(f"Repetition: compression is {self.compression}; it must be a share between 0 and 1.")
+        for name in ("compression", "share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"Repetition: {name} is {getattr(self, name)}; it must be a share between 0 and 1.")
+        for name in ("covered", "long"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"Repetition: {name} is {getattr(self, name)}; it counts characters, so 0 or more.")
 
     def identity(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}

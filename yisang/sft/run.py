@@ -105,9 +105,11 @@ def _train(config: Config, folder: Path, *, say: Say, main: bool, arguments: dic
             trainer.go_on(done[-1])
         trainer.train(resume_from_checkpoint=str(done[-1]) if done else None)
         if asked.by and trainer.state.global_step < steps:
+            trainer.leave_group()
             raise asked.stop()
     trainer.accelerator.wait_for_everyone()
     _finish(trainer, prepared, folder)
+    trainer.leave_group()
     return folder / MODEL
 
 

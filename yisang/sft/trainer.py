@@ -206,8 +206,10 @@ class Trainer(SFTTrainer):
         self.accelerator.wait_for_everyone()
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
-        """Weights that the checkpoint lacks would go on untrained; only those that are tied to others need not be in it."""
-        missing = set(load_result.missing_keys) - set(self.model.all_tied_weights_keys)
+        """Weights that the checkpoint lacks would go on untrained; only those that are tied to others, or that
+        the model never saves, need not be in it."""
+        left_out = {*self.model.all_tied_weights_keys, *(self.model._keys_to_ignore_on_save or ())}
+        missing = set(load_result.missing_keys) - left_out
         if missing or load_result.unexpected_keys:
             raise YisangError(
                 f"The last checkpoint in {self.out} is not one of this model: missing {sorted(missing)}, "
@@ -215,6 +217,10 @@ class Trainer(SFTTrainer):
                 "behind the one before."
             )
         self.model.tie_weights()
+
+    def leave_group(self) -> None:
+        """The last call: Python may end before the threads of a process group do, which then abort the process."""
+        self.accelerator.state.destroy_process_group()
 
     def go_on(self, checkpoint: Path) -> None:
         """Takes up the figures since the last line, which the checkpoint holds of all processes."""

@@ -224,7 +224,7 @@ class AnswerStore:
                     lines = [os.pread(file.fileno(), stop - start, start) for start, stop in spans]
             else:
                 starts, stops = [start for start, _ in spans], [stop for _, stop in spans]
-                lines = self._folder.fs.cat_ranges([path] * len(spans), starts, stops)
+                lines = self._folder.fs.cat_ranges([path] * len(spans), starts, stops, on_error="raise")
             for (start, _), line in zip(spans, lines, strict=True):
                 line = bytes(line)
                 answer = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
+from collections.abc import AsyncIterator
 
 from yisang.errors import UsageError
 
@@ -16,8 +18,8 @@ FAILURES = 20
 class Limit:
     """A number of places: all of them at first, fewer when the endpoint says that it is overloaded, more again as it answers.
 
-    A cut counts once for all requests that were in flight when it was made, since they tell of the same moment. The number
-    grows by one whenever so many answers have come, as TCP's window does for each round trip.
+    A cut stands for all requests that were in flight when it was made, since they tell of the same moment: as many answers and
+    refusals must come before the next one. When as many answers have come as there are places, there are a tenth more.
     """
 
     def __init__(self, most: int):
@@ -29,6 +31,11 @@ class Limit:
         self._credit = 0
         self._deaf = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._waiting)
 
     async def __aenter__(self) -> None:
         if self.taken < self.value and not self._waiting:
@@ -42,15 +49,26 @@ class Limit:
             if place.done() and not place.cancelled():
                 self._leave()
             else:
-                self._waiting.remove(place)
+                with contextlib.suppress(ValueError):  # it was woken and cancelled in the same moment
+                    self._waiting.remove(place)
             raise
 
     async def __aexit__(self, *_: object) -> None:
         self._leave()
 
+    @contextlib.asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Gives a place back for a while; behind the block it is taken again, in turn."""
+        self._leave()
+        try:
+            yield
+            await self.__aenter__()
+        except BaseException:
+            self.taken += 1  # the holder gives it back on its way out
+            raise
+
     def _leave(self) -> None:
         self.taken -= 1
-        self._deaf = max(0, self._deaf - 1)
         self._admit()
 
     def _admit(self) -> None:
@@ -61,30 +79,34 @@ class Limit:
                 place.set_result(None)
 
     def overloaded(self) -> None:
-        """The endpoint has refused a request for being busy, or answers so slowly that requests will time out."""
+        """The endpoint has refused a request for being busy."""
         if self._deaf:
+            self._deaf -= 1
             return
         self.value = max(1, int(min(self.value, max(self.taken, 1)) * CUT))
         self._deaf, self._credit = self.taken, 0
         self.cuts += 1
 
     def answered(self) -> None:
+        self._deaf = max(0, self._deaf - 1)
         self._credit += 1
         if self._credit >= self.value and self.value < self.most:
-            self.value, self._credit = self.value + 1, 0
+            self.value, self._credit = min(self.most, self.value + max(1, self.value // 10)), 0
             self._admit()
 
 
 class Breaker:
-    """Opens when the endpoint has failed so many requests in a row; an answer in between, or a plain no, closes it."""
+    """Opens when so many requests in a row have failed. Only failures count during which no other request was answered: of
+    requests that hang while the rest comes, each is a matter of its own."""
 
     def __init__(self, most: int = FAILURES):
-        self.most, self.row = most, 0
+        self.most, self.row, self.answers = most, 0, 0
 
-    def failed(self) -> bool:
-        """Counts a failure; True when the endpoint counts as down."""
-        self.row += 1
+    def failed(self, since: int) -> bool:
+        """Counts a failure of a request that began when there were `since` answers; True when the endpoint counts as down."""
+        if since == self.answers:
+            self.row += 1
         return self.row >= self.most
 
     def answered(self) -> None:
-        self.row = 0
+        self.answers, self.row = self.answers + 1, 0

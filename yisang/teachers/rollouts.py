@@ -115,11 +115,12 @@ class _Asking:
         if chunk < 1:
             raise UsageError(f"chunk is {chunk}; requests are looked up 1 or more at a time.")
         self.places, self.breaker = Limit(concurrency), Breaker()
-        engine.overloaded = self.places.overloaded
+        engine.places = self.places
         self.engine, self.store, self.concurrency, self.chunk = engine, store, concurrency, chunk
         self.on_answer, self.counters = on_answer, counters
         # Long enough that an answer several times slower than the others holds nobody up while it is at the head.
         self.limit = 2 * chunk + 4 * concurrency
+        self.more = True
         self.changed = asyncio.Event()
         self.window: deque[_Place] = deque()
         self.open: dict[str, _Place] = {}
@@ -127,14 +128,13 @@ class _Asking:
         self.failure: BaseException | None = None
 
     async def run(self, source: Iterator[Request]) -> AsyncGenerator[tuple[Request, Outcome], None]:
-        more = True
         try:
             while True:
                 if self.failure is not None:
                     raise self.failure
-                if more and len(self.tasks) < self.concurrency and len(self.window) < self.limit:
+                if self.more and len(self.tasks) < self.concurrency and len(self.window) < self.limit:
                     taken = list(islice(source, min(self.chunk, self.limit - len(self.window))))
-                    more = bool(taken)
+                    self.more = bool(taken)
                     await self._take_in(taken)
                     continue
                 if not self.window:
@@ -143,7 +143,7 @@ class _Asking:
                 if head.outcome is None:
                     await self._wait()
                 elif head.number > self.store.durable:
-                    await self._make_durable(more)
+                    await self._make_durable()
                 else:
                     self.window.popleft()
                     yield head.request, head.outcome
@@ -151,7 +151,7 @@ class _Asking:
             for task in self.tasks:
                 task.cancel()
             await asyncio.gather(*self.tasks, return_exceptions=True)
-            self.engine.overloaded = None
+            self.engine.places = None
             await asyncio.shield(asyncio.to_thread(self.store.flush))
 
     async def _wait(self, timeout: float | None = None) -> bool:
@@ -164,9 +164,9 @@ class _Asking:
         self.changed.clear()
         return True
 
-    async def _make_durable(self, more: bool) -> None:
+    async def _make_durable(self) -> None:
         """Object stores: waits for enough answers to make an object of, but never for what cannot come."""
-        starved = more and len(self.window) >= self.limit and len(self.tasks) < self.concurrency
+        starved = self.more and len(self.window) >= self.limit and len(self.tasks) < self.concurrency
         if self.tasks and not self.store.full and not starved and await self._wait(FLUSH_AFTER):
             return
         await asyncio.to_thread(self.store.flush)
@@ -223,6 +223,7 @@ class _Asking:
             try:
                 outcome: Outcome
                 self.counters.asked += 1
+                begun, broke = self.breaker.answers, False
                 try:
                     outcome = await self.engine.generate(request.messages, request.sampling, request.sample)
                 except TeacherRejected as error:
@@ -230,10 +231,11 @@ class _Asking:
                 except YisangError:
                     raise
                 except Exception as error:
-                    # A fault of the engine's own on one request is that request's dead letter.
-                    outcome = _rejection(error)
-                if isinstance(outcome, TeacherFailed):
-                    if self.breaker.failed():
+                    # A fault of the engine's own on one request is that request's dead letter; not so many in a row.
+                    outcome, broke = _rejection(error), True
+                if isinstance(outcome, TeacherFailed) or (broke and isinstance(outcome, TeacherRejected)):
+                    # Where nobody waits there is nothing to spare the endpoint: the last requests are dead letters.
+                    if self.breaker.failed(begun) and (self.more or self.places.waiting):
                         raise TeacherUnavailable(
                             f"{self.breaker.row} requests in a row failed, each after all its attempts; the last one: "
                             f"{outcome} Mend the endpoint and run the same command: answers so far are stored."

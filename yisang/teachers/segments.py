@@ -59,10 +59,7 @@ class Segment:
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        path = folder / f"{secrets.token_hex(12)}.seg"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        # flock, not lockf: a lockf lock is lost as soon as any reader in this process closes the same file.
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file = _locked_file(folder)
         self._end = 0
         self._unsynced = 0
         self._named = False
@@ -97,6 +94,28 @@ class Segment:
         """Closes the file, and with it the lock, unless a process we were forked from still holds it."""
         with contextlib.suppress(OSError):
             os.close(self._file)
+
+
+def _locked_file(folder: Path) -> int:
+    """A new segment, open for appending, whose lock we have.
+
+    Between its making and its lock `upkeep.compact` may take an empty segment for a dead writer's and remove it; then another one is
+    made, since what is appended to a removed file is nowhere.
+    """
+    while True:
+        path = folder / f"{secrets.token_hex(12)}.seg"
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            # flock, not lockf: a lockf lock is lost as soon as any reader in this process closes the same file.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file).st_nlink:
+                return file
+        except BlockingIOError:
+            pass  # somebody else has the lock already
+        except OSError:
+            os.close(file)
+            raise
+        os.close(file)
 
 
 def line_of(answer: Answer) -> bytes:

@@ -1,16 +1,20 @@
 """What a person does with an answer store: look, count, export, compact, purge.
 
-An index of 28 bytes for each stored line is all that is held in memory. Compacting puts what is kept into new segments, makes
-them durable, and only then removes the old ones: a kill in between leaves some answers twice, which every reader bears. A segment
-whose writer lives is left alone.
+Memory holds where each line stands, some 300 bytes while a segment is read and 40 after it, and on object stores one object.
+Compacting goes folder by folder: it puts what is kept into new segments, makes them durable, and only then removes the old ones.
+So a kill in between leaves some answers twice, which every reader bears. A segment whose writer lives is left alone; on an object
+store there are no locks, but objects are whole.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import posixpath
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,12 +26,18 @@ import numpy as np
 import numpy.typing as npt
 
 from yisang.errors import UsageError
-from yisang.teachers.answers import ANY, AnswerStore
+from yisang.storage import TEMPORARY, Folder, StorageError, explained
+from yisang.teachers.answers import AnswerStore
 from yisang.teachers.segments import Answer, head_of, read_answer
 
 OBJECT = 64_000_000
 """Bytes of an object that `compact` puts, on an object store, at most."""
-LINE = np.dtype([("key", "<u8"), ("crc", "<u4"), ("segment", "<u4"), ("start", "<u8"), ("length", "<u4")])
+LINE = np.dtype(
+    [("key", "<u8"), ("rest", "<u8"), ("crc", "<u4"), ("segment", "<u4"), ("start", "<u8"), ("length", "<u4")]
+)
+"""key, rest: the first half of the answer's key, which is enough to tell any two apart."""
+STALE = 24 * 3600.0
+"""Seconds after which an unfinished file in a store is a killed compaction's."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +52,10 @@ class Lines:
 
     def chosen(self) -> npt.NDArray[Any]:
         """One line for each key, that which every reader takes (`segments.take_smaller`), in the order of the segments."""
-        order = np.lexsort((self.places["start"], self.places["segment"], self.places["crc"], self.places["key"]))
+        order = np.lexsort([self.places[name] for name in ("start", "segment", "crc", "rest", "key")])
         ordered = self.places[order]
         first = np.ones(len(ordered), dtype=bool)
-        first[1:] = ordered["key"][1:] != ordered["key"][:-1]
+        first[1:] = (ordered["key"][1:] != ordered["key"][:-1]) | (ordered["rest"][1:] != ordered["rest"][:-1])
         found = ordered[first]
         chosen: npt.NDArray[Any] = found[np.lexsort((found["start"], found["segment"]))]
         return chosen
@@ -61,15 +71,38 @@ def lines_of(store: AnswerStore, segments: list[str]) -> Lines:
             if not line.endswith(b"\n"):
                 torn[name] = len(line)
                 break
-            head = head_of(line)
-            if head is None:
+            key = _whole(line)
+            if key is None:
                 damaged[name] = damaged.get(name, 0) + 1
             else:
-                found.append((int(head.key[:16], 16), int(line[:8], 16), number, start, len(line)))
+                found.append((int(key[:16], 16), int(key[16:32], 16), int(line[:8], 16), number, start, len(line)))
             start += len(line)
         parts.append(np.array(found, dtype=LINE))
     places = np.concatenate(parts) if parts else np.empty(0, dtype=LINE)
     return Lines(segments, places, damaged, torn)
+
+
+def _whole(line: bytes) -> str | None:
+    """The key of a line that readers take, None for any other."""
+    if head_of(line) is None:
+        return None
+    try:
+        key = read_answer(line[9:-1]).key
+        int(key[:32], 16)
+        return key
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def _undisturbed(store: AnswerStore) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"{store.address} is being compacted just now: {error.filename or error} has gone. Run the same command again when that is "
+            "done; nothing is lost."
+        ) from error
 
 
 def _read(store: AnswerStore, name: str) -> Iterator[bytes]:
@@ -118,11 +151,12 @@ class Wanted:
 
 def answers(store: AnswerStore, wanted: Wanted = Wanted()) -> Iterator[Answer]:
     """The answers of a store, each once, as a reader would get them."""
-    lines = lines_of(store, store.segments())
-    for line in _bytes_of(store, lines, lines.chosen()):
-        answer = read_answer(line[9:-1])
-        if wanted(answer):
-            yield answer
+    with _undisturbed(store):
+        lines = lines_of(store, store.segments())
+        for line in _bytes_of(store, lines, lines.chosen()):
+            answer = read_answer(line[9:-1])
+            if wanted(answer):
+                yield answer
 
 
 class Group(msgspec.Struct, kw_only=True):
@@ -153,6 +187,11 @@ class Survey(msgspec.Struct, kw_only=True):
 
 def survey(store: AnswerStore) -> Survey:
     """Counts what a store holds."""
+    with _undisturbed(store):
+        return _survey(store)
+
+
+def _survey(store: AnswerStore) -> Survey:
     segments = store.segments()
     lines = lines_of(store, segments)
     chosen = lines.chosen()
@@ -186,18 +225,18 @@ class Compacted(msgspec.Struct, kw_only=True):
     """written: answers that are kept. removed: those that were not wanted any more. repeated, damaged: lines that are gone.
     busy: segments left alone, since their writers live."""
 
-    written: int
-    removed: int
-    repeated: int
-    damaged: int
-    segments_before: int
-    segments_after: int
-    busy: list[str]
+    written: int = 0
+    removed: int = 0
+    repeated: int = 0
+    damaged: int = 0
+    segments_before: int = 0
+    segments_after: int = 0
+    busy: list[str] = []
 
 
 @dataclass
 class _Held:
-    """Segments whose locks we have, so that no other `compact` takes them and no writer is in them."""
+    """Segments of one folder whose locks we have, so that no other `compact` takes them and no writer is in them."""
 
     files: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -205,91 +244,130 @@ class _Held:
 
 
 @contextlib.contextmanager
-def _holding(store: AnswerStore) -> Iterator[_Held]:
+def _holding(store: AnswerStore, segments: list[str]) -> Iterator[_Held]:
     held = _Held()
     try:
-        for name in store.segments():
-            if store.folder.local:
-                try:
-                    file = os.open(store.folder.path(name), os.O_RDWR | os.O_CLOEXEC)
-                except FileNotFoundError:  # another compact was faster
-                    continue
-                held.files.append(file)
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    held.busy.append(name)
-                    continue
-                if os.fstat(file).st_nlink == 0:
-                    continue
-            held.names.append(name)
+        for name in segments:
+            if store.folder.local and not _hold(store.folder.path(name), held.files):
+                held.busy.append(name)
+            elif not store.folder.local or os.fstat(held.files[-1]).st_nlink:  # else another compact was faster
+                held.names.append(name)
         yield held
     finally:
         for file in held.files:
             os.close(file)
 
 
+def _hold(path: str, files: list[int]) -> bool:
+    """Opens and locks a segment. False where somebody else has its lock."""
+    with explained(path):
+        try:
+            files.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            raise StorageError(
+                f"This process may not open as many files as a folder of this store has ({len(files):,} are open). Raise the limit "
+                "(ulimit -n) and run the same command again; what is compacted stays so."
+            ) from error
+    try:
+        fcntl.flock(files[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def compact(store: AnswerStore, remove: Callable[[Answer], bool] | None = None) -> Compacted:
-    """One segment for each prefix (objects of at most 64 MB on an object store) in place of many; each answer once, damaged lines
+    """One segment for each prefix (objects of about 64 MB on an object store) in place of many; each answer once, damaged lines
     gone. With `remove` the answers that it names are gone too.
 
-    Runs may ask and store meanwhile. Raises UsageError where answers are to be removed from a store that is being written to,
-    since they may come back, and StorageError where there is no room for the new segments beside the old ones.
+    Runs may ask and store meanwhile. Raises UsageError where answers are to be removed from a local store that is being written
+    to; what a run stores that begins after that look stays. On an object store nobody can tell: see to it that no run and no
+    other compact is at work when answers are removed, or they may come back. Raises StorageError where there is no room for the new
+    segments of a folder beside the old ones; what was done stays done.
     """
-    with _holding(store) as held:
-        if remove is not None and held.busy:
-            raise UsageError(
-                f"{store.address} is being written to ({len(held.busy)} segments). Wait until the runs that use it have ended, or "
-                "stop them; then purge."
-            )
-        lines = lines_of(store, held.names)
-        chosen = lines.chosen()
-        removed = 0
-        if remove is not None:
-            keep = [not remove(read_answer(line[9:-1])) for line in _bytes_of(store, lines, chosen)]
-            removed = len(keep) - sum(keep)
-            chosen = chosen[np.array(keep, dtype=bool)]
-        written = _rewritten(store, lines, chosen)
+    folders: dict[str, list[str]] = {}
+    for name in store.segments():
+        folders.setdefault(name.partition("/")[0], []).append(name)
+    if remove is not None:
+        for segments in folders.values():
+            with _undisturbed(store), _holding(store, segments) as held:
+                if held.busy:
+                    raise UsageError(
+                        f"{store.address} is being written to ({len(held.busy)} segments). Wait until the runs that use it have "
+                        "ended, or stop them; then purge."
+                    )
+    total = Compacted()
+    for folder, segments in folders.items():
+        with _undisturbed(store), _holding(store, segments) as held:
+            _compact(store, folder, held, remove, total)
+    return total
+
+
+def _compact(
+    store: AnswerStore, folder: str, held: _Held, remove: Callable[[Answer], bool] | None, total: Compacted
+) -> None:
+    lines = lines_of(store, held.names)
+    chosen = lines.chosen()
+    repeated = len(lines.places) - len(chosen)
+    removed = 0
+    if remove is not None:
+        keep = [not remove(read_answer(line[9:-1])) for line in _bytes_of(store, lines, chosen)]
+        removed = len(keep) - sum(keep)
+        chosen = chosen[np.array(keep, dtype=bool)]
+    if len(held.names) > 1 or repeated or removed or lines.damaged or lines.torn:
+        written = _rewritten(store, folder, lines, chosen)
         for name in held.names:
             store.folder.remove(name)
-    return Compacted(
-        written=len(chosen),
-        removed=removed,
-        repeated=len(lines.places) - len(chosen) - removed,
-        damaged=sum(lines.damaged.values()),
-        segments_before=len(held.names) + len(held.busy),
-        segments_after=len(written) + len(held.busy),
-        busy=held.busy,
-    )
+    else:
+        written = held.names
+    if store.folder.local:
+        _remove_stale(Path(store.folder.path(folder)))
+    total.written += len(chosen)
+    total.removed += removed
+    total.repeated += repeated
+    total.damaged += sum(lines.damaged.values())
+    total.segments_before += len(held.names) + len(held.busy)
+    total.segments_after += len(written) + len(held.busy)
+    total.busy += held.busy
 
 
-def _rewritten(store: AnswerStore, lines: Lines, chosen: npt.NDArray[Any]) -> list[str]:
-    """Puts lines into new segments; their names."""
-    written = []
-    shift = np.uint64(64 - 4 * store.prefix)
-    for number in range(16**store.prefix) if store.folder.local else (0,):
-        part = chosen[chosen["key"] >> shift == number] if store.folder.local else chosen
-        total = np.cumsum(part["length"].astype(np.uint64))
-        cuts: Any = np.flatnonzero(np.diff(total // OBJECT)) + 1 if not store.folder.local else []
-        for piece in np.split(part, cuts) if len(part) else []:
-            folder = f"{number:0{store.prefix}x}" if store.folder.local else ANY
+def _rewritten(store: AnswerStore, folder: str, lines: Lines, chosen: npt.NDArray[Any]) -> list[str]:
+    """Puts lines into new segments of a folder; their names. Where that fails, none of them stays."""
+    written: list[str] = []
+    total = np.cumsum(chosen["length"].astype(np.uint64))
+    cuts: Any = [] if store.folder.local else np.flatnonzero(np.diff(total // OBJECT)) + 1
+    try:
+        for piece in np.split(chosen, cuts) if len(chosen) else []:
             name = f"{folder}/{secrets.token_hex(12)}.seg"
             with store.folder.create(name) as path, open(path, "wb") as file:
                 for line in _bytes_of(store, lines, piece):
                     file.write(line)
             written.append(name)
+    except BaseException:
+        for name in written:
+            store.folder.remove(name)
+        raise
     return written
 
 
-def export(store: AnswerStore, out: Path, wanted: Wanted) -> int:
-    """Writes answers as JSON Lines to a new file; how many. The file appears when it is whole."""
-    from yisang.storage import Folder
+def _remove_stale(folder: Path) -> None:
+    """What a compaction left unfinished that was killed long ago."""
+    for path in folder.glob(f"{TEMPORARY}*.seg"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > STALE:
+                path.unlink()
 
-    if out.exists():
-        raise UsageError(f"{out} exists already. Name another file with --out.")
+
+def export(store: AnswerStore, out: str, wanted: Wanted) -> int:
+    """Writes answers as JSON Lines to a new file at any address; how many. The file appears when it is whole."""
+    parent, name = posixpath.split(out)
+    folder = Folder(parent or ".")
+    if not name or folder.exists(name):
+        raise UsageError(f"{out} {'exists already' if name else 'is a folder'}. Name another file with --out.")
     count = 0
     encoder = msgspec.json.Encoder(order="deterministic")
-    with Folder(out.parent).create(out.name) as path, open(path, "wb") as file:
+    with folder.create(name) as path, open(path, "wb") as file:
         for answer in answers(store, wanted):
             file.write(encoder.encode(answer) + b"\n")
             count += 1

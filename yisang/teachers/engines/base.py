@@ -6,12 +6,13 @@ TeacherUnavailable means the teacher as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from yisang.errors import YisangError
 from yisang.records import Message
 from yisang.teachers.generation import Generation, Sampling
+from yisang.teachers.pressure import Limit
 
 
 class TeacherUnavailable(YisangError):
@@ -51,7 +52,7 @@ class Engine(Protocol):
     model: str
     revision: str
     concurrency: int
-    overloaded: Callable[[], None] | None
+    places: Limit | None
 
     def body(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> dict[str, Any]:
         """The canonical request body (`request_body`), which is not always what goes over the wire."""
@@ -67,8 +68,8 @@ class EngineBase:
     """What the engines share: the identity of the model and the canonical body."""
 
     concurrency = 1
-    overloaded: Callable[[], None] | None = None
-    """Called, where it is set, whenever the endpoint shows that it has too much to do."""
+    places: Limit | None = None
+    """The places of whoever asks, where it is set: an engine says there when its endpoint is overloaded, and waits outside."""
 
     def __init__(self, model: str, revision: str):
         self.model = model

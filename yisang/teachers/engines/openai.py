@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
+import errno
 import ipaddress
 import json
 import os
 import random
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import aiohttp
 import msgspec
@@ -40,10 +42,18 @@ LONGEST_WAIT = 300.0
 class _Again(Exception):
     """This attempt failed in a way that may pass; `final` is raised if no attempt is left."""
 
-    def __init__(self, final: TeacherRejected | TeacherUnavailable, *, wait: float | None = None, tries: int = 0):
+    def __init__(
+        self,
+        final: TeacherRejected | TeacherUnavailable,
+        *,
+        wait: float | None = None,
+        tries: int = 0,
+        overloaded: bool = False,
+    ):
         self.final = final
         self.wait = wait
         self.tries = tries
+        self.overloaded = overloaded
 
 
 class OpenAI(EngineBase):
@@ -78,7 +88,7 @@ class OpenAI(EngineBase):
                 "tell which weights answer, and stored answers are found by it."
             )
         parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
             raise UsageError("The endpoint's base_url must look like http://host:8000/v1.")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise UsageError(
@@ -98,6 +108,7 @@ class OpenAI(EngineBase):
         self.backoff = backoff
         self._sleep = sleep
         self._jitter = random.Random(0)
+        self._answered = 0
         self._client: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -105,7 +116,7 @@ class OpenAI(EngineBase):
         return f"OpenAI({self.model!r}, {self.revision!r}, base_url={self.base_url!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_client": None, "_loop": None, "overloaded": None}
+        return {**self.__dict__, "_client": None, "_loop": None, "places": None, "_answered": 0}
 
     @property
     def _address(self) -> str:
@@ -135,17 +146,29 @@ class OpenAI(EngineBase):
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
         payload = self.payload(messages, sampling, sample)
-        for attempt in range(1, self.attempts + 1):
+        attempt = refused = 0
+        while True:
+            answered = self._answered
             try:
                 return await self._attempt(payload, self.deadline(sampling.max_tokens))
             except _Again as again:
+                if again.overloaded and self._answered > answered:
+                    refused += 1  # it answers others, so this one's turn comes: no attempt is used up
+                else:
+                    attempt += 1
                 if attempt >= min(self.attempts, again.tries or self.attempts):
                     raise again.final from again.__cause__
                 wait = again.wait
                 if wait is None:
-                    wait = min(60.0, self.backoff * 2 ** (attempt - 1)) * self._jitter.uniform(0.5, 1.0)
-            await self._sleep(wait)
-        raise AssertionError("the last attempt returns or raises")
+                    doubled = self.backoff * 2.0 ** min(attempt + refused - 1, 30)
+                    wait = min(60.0, doubled) * self._jitter.uniform(0.5, 1.0)
+                overloaded = again.overloaded
+            if overloaded and self.places is not None:
+                self.places.overloaded()
+                async with self.places.away():
+                    await self._sleep(wait)
+            else:
+                await self._sleep(wait)
 
     async def _attempt(self, payload: dict[str, Any], deadline: float) -> Generation:
         # Not aiohttp's own encoder, which would write each Korean letter in six bytes.
@@ -156,7 +179,14 @@ class OpenAI(EngineBase):
                 self._open().post(self._address, data=data, headers=headers, allow_redirects=False) as response,
             ):
                 content = await response.read()
+        except aiohttp.InvalidURL as error:
+            raise TeacherUnavailable(f"{self.base_url} is no address: {error}. Correct base_url.") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                raise TeacherUnavailable(
+                    f"This process may not open more files, and each request in flight to {self.base_url} takes one. Raise the limit "
+                    "(ulimit -n) or lower --concurrency; answers so far are stored, and the same command goes on from them."
+                ) from error
             final_ = TeacherUnavailable(
                 f"No connection to the teacher at {self.base_url} ({self._scrub(str(error))}), {self.attempts} "
                 "attempts. Start the server or correct the address; answers so far are stored, and the same command "
@@ -164,7 +194,6 @@ class OpenAI(EngineBase):
             )
             raise _Again(final_) from error
         except TimeoutError as error:
-            self._press()
             # Sent once more only: the server may be working on it still, and would then do the work many times.
             final = TeacherFailed(
                 f"{self.base_url} did not finish an answer of at most {payload['max_tokens']} tokens within "
@@ -177,11 +206,9 @@ class OpenAI(EngineBase):
             raise _Again(TeacherFailed(f"{self.base_url} broke off the connection ({said}).")) from error
         if response.status != 200:
             self._refused(response, content)
-        return self._read(content)
-
-    def _press(self) -> None:
-        if self.overloaded is not None:
-            self.overloaded()
+        found = self._read(content)
+        self._answered += 1
+        return found
 
     def _refused(self, response: aiohttp.ClientResponse, content: bytes) -> NoReturn:
         status, said = response.status, self._said(response, content)
@@ -189,14 +216,13 @@ class OpenAI(EngineBase):
         if status in RETRIED:
             wait = _retry_after(response.headers.get("retry-after"))
             if status in OVERLOADED:
-                self._press()
                 stop = TeacherUnavailable(
                     f"The teacher at {told} It said so {self.attempts} times or asks for a long pause. Lower the "
                     "concurrency or come back later; answers so far are stored, and the same command goes on from them."
                 )
                 if wait is not None and wait > LONGEST_WAIT:
                     raise stop
-                raise _Again(stop, wait=wait)
+                raise _Again(stop, wait=wait, overloaded=True)
             raise _Again(TeacherFailed(told), wait=None if wait is None else min(wait, LONGEST_WAIT))
         if status in NOT_ASKABLE or status < 400:
             raise TeacherUnavailable(f"The teacher at {told} {self._advice(status)}")
@@ -232,8 +258,8 @@ class OpenAI(EngineBase):
 
     def _read(self, content: bytes) -> Generation:
         try:
-            found = msgspec.json.decode(content)
-        except msgspec.DecodeError as error:
+            found = json.loads(content)
+        except ValueError as error:
             raise _Again(self._incomplete("is no JSON")) from error
         choices = found.get("choices") if isinstance(found, dict) else None
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
@@ -280,7 +306,8 @@ class OpenAI(EngineBase):
                 connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=not _is_loopback(urlsplit(self.base_url).hostname or ""),
+                # Not trust_env, which would send what ~/.netrc holds, and read it anew for each request.
+                proxy=_proxy(urlsplit(self.base_url)),
             )
             self._loop = loop
         return self._client
@@ -289,6 +316,22 @@ class OpenAI(EngineBase):
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether the port, where there is one, is a number that a port can be."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
+def _proxy(parts: SplitResult) -> str | None:
+    """The proxy that the environment names for an endpoint (HTTPS_PROXY, NO_PROXY, …); none stands before loopback."""
+    host = parts.hostname or ""
+    if _is_loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
 
 
 def _count(value: Any) -> int | None:
