@@ -12,7 +12,7 @@ import queue
 import threading
 import traceback
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -316,13 +316,13 @@ def teach(
             for sample in range(samples):
                 yield Request(prompt=prompt, messages=messages, sampling=sampling, sample=sample, problem=problem)
 
-    async def pump(hand_on: Callable[[Any], None]) -> None:
+    async def pump(hand_on: Callable[[Any], Awaitable[None]]) -> None:
         stream = ask(
             requests(), engine, store, concurrency=concurrency, on_answer=on_answer, counters=counters, chunk=chunk
         )
         try:
             async for item in stream:
-                await asyncio.to_thread(hand_on, item)
+                await hand_on(item)
         finally:
             await stream.aclose()
             await engine.close()
@@ -359,15 +359,18 @@ def _trace(request: Request, answer: Generation, teacher: Teacher, version: str)
     )
 
 
-def _in_thread(pump: Callable[[Callable[[Any], None]], Any]) -> Iterator[Any]:
+def _in_thread(pump: Callable[[Callable[[Any], Awaitable[None]]], Any]) -> Iterator[Any]:
     """Runs an async producer in a thread with its own event loop; yields what it hands on."""
     waiting: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=64)
     stopped = threading.Event()
     ready = threading.Event()
     running: dict[str, Any] = {}
 
-    def hand_on(item: Any) -> None:
-        put(("item", item))
+    async def hand_on(item: Any) -> None:
+        try:
+            waiting.put_nowait(("item", item))
+        except queue.Full:  # the consumer is slower: wait for it, but not in the loop
+            await asyncio.to_thread(put, ("item", item))
 
     def put(entry: tuple[str, Any]) -> None:
         while not stopped.is_set():
