@@ -48,6 +48,9 @@ bench: $(TEST)
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.tasks
 	$(BIN)/python -m bench.sandbox
+	$(BIN)/python -m bench.teacher
+	$(BIN)/python -m bench.teacher --memory
+	$(BIN)/python -m bench.teacher --tail
 
 reproductions: $(TEST)
 	$(BIN)/python -m bench.grading
