@@ -1,6 +1,6 @@
 """mini-base before and after it is fine-tuned on rows that the toolkit made and verified, for three seeds.
 
-python -m bench.mini_sft [--base mini-base] [--trained mini-base] [--seeds 0,1,2] [--processes 2] [--out out/bench-mini-sft]
+python -m bench.mini_sft [--base mini-base] [--trained mini-base] [--seeds 0,1,2] [--processes 1] [--out out/bench-mini-sft]
 
 Each seed: the recipe verified_tasks (problems of its own), `yisang sft mini-sft` in --processes processes (seed of its own), `yisang eval` greedy,
 100 problems for each of 1 to 4 operations, asked without an instruction as the rows are; those whose question stands in the rows or
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.mini import Problem, Skill, judged, shares
-from bench.small import GREEDY, Trained, evaluated, yisang
+from bench.small import GREEDY, ONE_THREAD, Trained, evaluated, yisang
 from yisang.evals.statistics import paired_interval
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.run import open_run
@@ -56,8 +55,7 @@ def trained(out: Path, base: str, seed: int, processes: int) -> float | None:
         sets = [f"model.name={json.dumps(base)}", f"seed={seed}", f"data.0.path={json.dumps(str(out / 'rows'))}"]
         launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m", "yisang"]
         command = ["sft", "mini-sft", "--out", str(out / "student"), *(f"--set={one}" for one in sets)]
-        threads = {"OMP_NUM_THREADS": "1", **os.environ}  # for one process torchrun takes all cores, for more one each
-        subprocess.run([sys.executable, *launch, *command], check=True, env=threads)
+        subprocess.run([sys.executable, *launch, *command], check=True, env=ONE_THREAD)
         kept.write_text(json.dumps((time.monotonic() - started) / 60 if fresh else None))
     minutes: float | None = json.loads(kept.read_text())
     return minutes
@@ -68,7 +66,7 @@ def main() -> int:
     parser.add_argument("--base", default="mini-base", help="a shipped model, or a folder")
     parser.add_argument("--trained", default="mini-base")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("out/bench-mini-sft"))
     given = parser.parse_args()
     before = given.out / "before"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Container, Iterable
@@ -19,10 +20,14 @@ from yisang.teachers.engines.mini import NUMERICS
 GREEDY = ("--protocol", "greedy", "--max-tokens", "512")
 
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", **os.environ}
+"""Models this small are not faster on two threads, and sums round otherwise there."""
+
+
 def yisang(*arguments: str) -> str:
     """The standard output of a command, which must end well."""
-    done = subprocess.run([sys.executable, "-m", "yisang", *arguments], stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout
+    command = [sys.executable, "-m", "yisang", *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=ONE_THREAD).stdout
 
 
 def evaluated(model: str, bench: str, out: Path, *options: str) -> None:
