@@ -278,6 +278,17 @@ def test_a_line_that_no_reader_takes_does_not_take_the_place_of_one(tmp_path: Pa
     assert by_key(tmp_path, [good.key]) == {good.key: good}
 
 
+def test_a_line_with_half_a_key_is_damaged_and_no_end_of_the_survey(tmp_path: Path) -> None:
+    put(tmp_path, answer(1))
+    data = json.dumps(
+        {**json.loads(next(iter(tmp_path.glob("*/*.seg"))).read_bytes()[9:]), "key": "0123456789abcdef"}
+    ).encode()
+    (tmp_path / "0").mkdir(exist_ok=True)
+    (tmp_path / "0" / "half.seg").write_bytes(b"%08x %b\n" % (zlib.crc32(data), data))
+    found = survey(AnswerStore(tmp_path))
+    assert (found.lines, found.damaged) == (1, 1)
+
+
 def test_a_reader_whose_segments_have_just_gone_lists_them_anew(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = [answer(number) for number in range(64)]
     put(address, *stored[:32])

@@ -87,7 +87,8 @@ async def ask(
 
     At most `concurrency` requests (the engine's own number, where not given) are in flight, fewer while the endpoint is
     overloaded (`pressure.Limit`); of those that are looked up in the store together, `chunk` at a time, the ones with the
-    longest questions go first, the samples of a question one behind the other. `on_answer` hears of each answer as it comes, before its turn to be yielded. A
+    longest questions go first, the samples of a question one behind the other. `on_answer` hears of each answer as it comes,
+    before its turn to be yielded. A
     rejection is not stored: the next run asks again. TeacherUnavailable, UsageError and StorageError end the stream
     and cancel what is in flight; however it ends, the answers that had come are in the store.
     """

@@ -88,7 +88,7 @@ def _whole(line: bytes) -> str | None:
         return None
     try:
         key = read_answer(line[9:-1]).key
-        int(key[:32], 16)
+        int(key[16:32], 16)
         return key
     except (msgspec.DecodeError, ValueError):
         return None
