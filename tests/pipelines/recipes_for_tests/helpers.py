@@ -209,6 +209,16 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any
     return found
 
 
+def doing(pid: int) -> str:
+    """What a process was started as, its state and where in the kernel it waits, as far as can be read."""
+    said = []
+    for name in ("cmdline", "stat", "wchan"):
+        with contextlib.suppress(OSError):
+            text = Path(f"/proc/{pid}/{name}").read_text()
+            said.append(text.rsplit(")", 1)[1].split()[0] if name == "stat" else text.replace("\0", " ")[-200:])
+    return ", ".join(said)
+
+
 @dataclass
 class Command:
     """`yisang run` in a process group of its own, with all that it starts."""
@@ -250,7 +260,10 @@ class Command:
                 os.kill(pid, signal.SIGKILL)
 
     def all_gone(self) -> None:
-        until(lambda: not self.processes(), f"processes of the run are left: {self.processes()}", 15)
+        with contextlib.suppress(AssertionError):
+            until(lambda: not self.processes(), "the end of all processes")
+        left = {pid: doing(pid) for pid in self.processes()}
+        assert not left, f"processes of the run are left: {left}"
 
     def commits(self) -> int:
         return sum(1 for _ in self.out.glob("[0-9]*/shard-*.json"))

@@ -23,7 +23,7 @@ from datatrove.pipeline.filters.base_filter import BaseFilter, get_filter_result
 from loguru import logger
 
 from yisang.pipelines.execution import commit_phase, plan_shards, run_shard
-from yisang.pipelines.processes import die_with
+from yisang.pipelines.processes import die_with, die_with_parent
 from yisang.pipelines.progress import WorkerDied
 from yisang.records import Drop, Measure, Prompt, Record, with_measures
 
@@ -77,6 +77,8 @@ def run(payload: bytes, phases: int, *, workers: int, options: list[str], logs: 
 
 def _at_work(command: int) -> None:
     """A worker goes when the command goes, and leaves Ctrl-C to it."""
+    # The fork server goes with the command too, and then the kernel ends a worker that cannot run its own thread.
+    die_with_parent()
     die_with(command)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
