@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -220,6 +220,9 @@ def child_id(parent: str, number: int) -> str:
     return f"{parent}/{number}"
 
 
-def with_measures(record: Record, measures: dict[str, Measure]) -> Record:
+R = TypeVar("R", bound=Record)
+
+
+def with_measures(record: R, measures: dict[str, Measure]) -> R:
     """A copy of `record` with `measures` merged into its own."""
     return msgspec.structs.replace(record, measures={**record.measures, **measures})

@@ -212,8 +212,8 @@ def test_teaching_that_loses_an_answer_fails(tmp_path: Path, monkeypatch: pytest
     books = run(tmp_path / "whole", teach())
     assert (books.kept, books.steps[-1].born) == (120, 60)
 
-    def losing(*arguments: Any) -> Iterator[Any]:
-        return (outcome for number, outcome in enumerate(whole(*arguments)) if number % 4)
+    def losing(*arguments: Any, **options: Any) -> Iterator[Any]:
+        return (outcome for number, outcome in enumerate(whole(*arguments, **options)) if number % 4)
 
     monkeypatch.setattr(teach_module, "teach", losing)
     with pytest.raises(YisangError, match=r"prompts with 2 answers each gave \d+ outcomes"):

@@ -21,7 +21,8 @@ class GraderFailed(YisangError):
     """The grader's own machinery failed on this record; the answer may be right or wrong."""
 
 
-def _words(language: str) -> list[str]:
+def words_of(language: str) -> list[str]:
+    """The digests of the words that grading in a language reads by: they bear identity."""
     return [load(code).digest for code in sorted({language, "en"})]
 
 
@@ -38,7 +39,7 @@ class Grade:
     settings: GradeSettings = DEFAULTS
 
     def identity(self) -> dict[str, Any]:
-        return {"settings": asdict(self.settings), "words": _words(self.language)}
+        return {"settings": asdict(self.settings), "words": words_of(self.language)}
 
     def __call__(self, trace: Trace) -> Trace:
         found = grade(trace.prompt, trace.text, self.settings)
@@ -59,7 +60,7 @@ class GoldPasses:
     open: bool = True
 
     def identity(self) -> dict[str, Any]:
-        return {"settings": asdict(self.settings), "open": self.open, "words": _words(self.language)}
+        return {"settings": asdict(self.settings), "open": self.open, "words": words_of(self.language)}
 
     def __call__(self, prompt: Prompt) -> Prompt | Drop:
         if self.open and prompt.gold is None and prompt.kind != "code":

@@ -2,6 +2,7 @@ r"""One grader for filters, rewards and benchmarks: an answer against the gold o
 
     grade(prompt, response)   a verdict of five, a reason, and what was compared
     check_gold(prompt)        whether a gold passes its own grader
+    final_answer(response)    what an answer gives as its final one
 
     grader      the verdicts and the settings; which judge for which kind of prompt
     answers     the text behind the thinking; the box, or what stands for one
@@ -18,6 +19,6 @@ A wrong verdict on a right answer is the fault that is avoided first: what canno
 doing) or `unjudged` (the gold's or ours).
 """
 
-from yisang.grading.grader import DEFAULTS, Grade, GradeSettings, Verdict, check_gold, grade
+from yisang.grading.grader import DEFAULTS, Grade, GradeSettings, Verdict, check_gold, final_answer, grade
 
-__all__ = ["DEFAULTS", "Grade", "GradeSettings", "Verdict", "check_gold", "grade"]
+__all__ = ["DEFAULTS", "Grade", "GradeSettings", "Verdict", "check_gold", "final_answer", "grade"]

@@ -122,9 +122,7 @@ def grade(prompt: Prompt, response: str, settings: GradeSettings = DEFAULTS) -> 
     if prompt.kind == "code":
         return _code(prompt, answer, settings)
     language = words(prompt.language)
-    found = answers.boxed(answer, settings.box)
-    if found is None:
-        found = answers.unboxed(answer, settings.fallback, language)
+    found = _final(answer, language, settings)
     if found is None:
         return Grade("unparsed", "no_box: no box that is closed and says something", gold)
     if len(found) > LONGEST:
@@ -133,6 +131,17 @@ def grade(prompt: Prompt, response: str, settings: GradeSettings = DEFAULTS) -> 
     if settings.process and prompt.kind == "task" and judged.verdict == "correct":
         return _process(prompt, response, judged)
     return judged
+
+
+def final_answer(response: str, language: str, settings: GradeSettings = DEFAULTS) -> str | None:
+    """What a raw answer gives as its final answer, as `grade` finds it; None where it holds none."""
+    answer = answers.after_thinking(nfc(response))
+    return None if answer is None else _final(answer, words(language), settings)
+
+
+def _final(answer: str, language: Words, settings: GradeSettings) -> str | None:
+    found = answers.boxed(answer, settings.box)
+    return answers.unboxed(answer, settings.fallback, language) if found is None else found
 
 
 def _process(prompt: Prompt, response: str, judged: Grade) -> Grade:

@@ -100,7 +100,7 @@ def teach(
     store: AnswerStore,
     concurrency: int | None = None,
     *,
-    strategy: Strategy = Once(),  # noqa: B008  (frozen)
+    strategy: Strategy = Once(),
     others: Iterable[Engine] = (),
     on_answer: Callable[[Request, Outcome], None] | None = None,
     counters: Counters | None = None,

@@ -19,7 +19,7 @@ import msgspec
 
 from yisang.errors import UsageError, YisangError
 from yisang.filters.cot import CLOSE, OPEN
-from yisang.records import Dead, Drop, Measure, Message, Prompt, Trace, child_id, strictest, with_measures
+from yisang.records import Dead, Drop, Message, Prompt, Trace, child_id, strictest, with_measures
 from yisang.teachers.asking import Answered, Outcome, Request, rejection
 from yisang.teachers.engines.base import TeacherRejected
 from yisang.teachers.generation import Generation, Sampling, Teacher, Usage, generation
@@ -269,8 +269,7 @@ def result_of(question: Question, outcome: Outcome, *, verdicts: dict[str, str] 
 def _numbered(attempt: Attempt, place: int) -> Attempt:
     if isinstance(attempt.result, Dead):
         return attempt
-    measures: dict[str, Measure] = {**attempt.result.measures, "attempt": place}
-    return attempt._replace(result=msgspec.structs.replace(attempt.result, measures=measures))
+    return attempt._replace(result=with_measures(attempt.result, {"attempt": place}))
 
 
 def _closed(text: str, bridge: str) -> str:

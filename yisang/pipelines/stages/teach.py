@@ -19,6 +19,7 @@ from yisang.teachers.engines import Engine, open_engine
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import MixedPrompt
 from yisang.teachers.rollouts import teach
+from yisang.teachers.strategies import Once, Strategy
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class TeacherSetting:
 
 @dataclass(frozen=True)
 class Teach(Stage):
-    """Prompts → `samples` traces each, by `teacher`, asked in the words of `template`.
+    """Prompts → `samples` traces each, by `teacher`, asked in the words of `template`; with a `strategy` (`yisang.teachers.
+    strategies`) that makes several attempts, a trace for each attempt.
 
     Answers are looked up in the run's answer store first; only misses reach the engine.
     """
@@ -50,6 +52,7 @@ class Teach(Stage):
     template: MixedPrompt
     sampling: Sampling = Sampling()
     samples: int = 1
+    strategy: Strategy = Once()
 
     def phases(self) -> list[Phase]:
         return [TeachPhase("ask", stage=self)]
@@ -65,14 +68,16 @@ class TeachPhase(Phase):
         return identity(self.stage, self.stage.name if self.stage else "")
 
     def check(self, setting: Setting) -> None:
-        """Opens the engine, and the answer store for writing."""
-        self._engine(setting)
+        """Opens the engines, and the answer store for writing."""
+        self._engines(setting)
         AnswerStore(setting.answer_store).check_writable()
 
-    def _engine(self, setting: Setting) -> Engine:
+    def _engines(self, setting: Setting) -> list[Engine]:
+        """The engine of the recipe's teacher, and those of the others that its strategy asks."""
         assert self.stage is not None
         given = setting.teacher or TeacherSetting()
-        return open_engine(given.applied(self.stage.teacher), **given.options)
+        main = open_engine(given.applied(self.stage.teacher), **given.options)
+        return [main, *(open_engine(other) for other in self.stage.strategy.teachers)]
 
     def plan(self, inputs: Inputs) -> list[Work]:
         return even_slices(inputs.manifests[0])
@@ -81,7 +86,7 @@ class TeachPhase(Phase):
         stage = self.stage
         assert stage is not None
         given = setting.teacher or TeacherSetting()
-        engine = self._engine(setting)
+        engine, *others = self._engines(setting)
 
         def prompts() -> Iterator[Prompt]:
             for record in counted(inputs.slices(work.slices), out):
@@ -103,13 +108,16 @@ class TeachPhase(Phase):
                 engine,
                 store,
                 given.concurrency,
+                strategy=stage.strategy,
+                others=others,
             ):
                 outcomes += 1
                 if isinstance(outcome, Dead):
                     out.dead(stage.name, outcome.record, outcome)
                 else:
                     out.keep(outcome)
-        if outcomes != out.read * stage.samples:
+        wanted = out.read * stage.samples
+        if not wanted <= outcomes <= wanted * stage.strategy.tries:
             raise YisangError(
                 f"Step {stage.name}: {out.read} prompts with {stage.samples} answers each gave {outcomes} outcomes. Please report "
                 "this; the same command does the shard again."

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
+import msgspec
+
 from yisang.errors import UsageError
 from yisang.languages import codes, load
 from yisang.records import Message
@@ -24,7 +26,7 @@ from yisang.tasks.draw import Draw
 from yisang.tasks.graph import BadGraph, Graph
 from yisang.tasks.traces import Mode, response, style_of, think_and_answer
 from yisang.tasks.wording import Parsed, grammar, recognise
-from yisang.teachers.engines.base import EngineBase
+from yisang.teachers.engines.base import EngineBase, TeacherRejected
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
 FAULTS = ("truncated", "looping", "wrong_language", "share", "wrong_value", "missing_step", "two_thinks")
@@ -70,6 +72,8 @@ class Scripted(EngineBase):
         return f"Scripted({self.model!r}, {self.revision!r})"
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
+        if messages[-1].role == "assistant":
+            return await self._go_on(messages, sampling, sample)
         asked = self._asked(messages)
         task = _recognised(asked.question, self.languages, self._words)
         target = asked.language or (task.language if task else "")
@@ -85,6 +89,20 @@ class Scripted(EngineBase):
         if not sampling.thinking:
             text = text.rpartition("</think>")[2].strip()
         return self._generation(messages, text, sampling, reason)
+
+    async def _go_on(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
+        """What is still to say behind a beginning of the answer: its rest, or the answer where thinking was closed early."""
+        whole = (await self.generate(messages[:-1], msgspec.structs.replace(sampling, max_tokens=2**31), sample)).text
+        begun = messages[-1].content
+        if whole.startswith(begun):
+            rest = whole.removeprefix(begun)
+        elif begun.rstrip().endswith("</think>"):
+            rest = whole.rpartition("</think>")[2].strip()
+        else:
+            raise TeacherRejected(
+                "The scripted teacher would not have begun its answer like this, so it cannot go on from there."
+            )
+        return self._generation(messages, rest, sampling, "stop")
 
     def fault_of(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> str:
         """The label of the fault that the answer to this request has, "" for none."""
