@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "yisang"
 ORDER = (
     ("errors",),
-    ("signals",),
+    ("signals", "processes"),
     ("records", "storage"),
     ("languages",),
     ("tasks", "sandbox"),

@@ -23,7 +23,6 @@ from yisang.errors import UsageError, YisangError
 from yisang.pipelines import identity as identity_module
 from yisang.pipelines.identity import digest, forget, identity
 from yisang.pipelines.phases import Setting
-from yisang.pipelines.processes import alive
 from yisang.pipelines.recipe import load
 from yisang.pipelines.report import rejected
 from yisang.pipelines.run import make_plan, run_recipe
@@ -31,6 +30,7 @@ from yisang.pipelines.runners import RUNNERS
 from yisang.pipelines.stages import teach as teach_module
 from yisang.pipelines.stages.teach import Teach, TeacherSetting
 from yisang.pipelines.steps import Each, Group
+from yisang.processes import alive
 from yisang.records import Drop, Licence, Prompt
 from yisang.sources import JsonLines
 from yisang.storage import Folder
@@ -394,7 +394,7 @@ def test_workers_live_without_pidfd(tmp_path: Path) -> None:
         "import os, sys, time\n"
         "def refuse(pid): raise OSError(38, 'Function not implemented')\n"
         "os.pidfd_open = refuse\n"
-        "from yisang.pipelines.processes import die_with\n"
+        "from yisang.processes import die_with\n"
         "die_with(int(sys.argv[1]))\n"
         "print('up', flush=True)\n"
         "time.sleep(120)\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import pickle
@@ -17,7 +18,7 @@ from yisang.teachers.engines.base import TeacherRejected, TeacherUnavailable
 from yisang.teachers.engines.openai import OpenAI
 from yisang.teachers.generation import Sampling, Usage
 
-from .conftest import completion, echo, fails, hangs, question, resets, says
+from .conftest import completion, echo, fails, hangs, question, resets, says, serving
 
 KEY = "sk-very-secret-0123456789"
 SHORT = Sampling(max_tokens=100)
@@ -252,20 +253,20 @@ def test_nobody_listening_is_a_paragraph(server):
             ask(nobody)
 
 
-def test_a_server_that_comes_up_late_is_waited_for(server):
-    # The first attempts meet a closed port; the pause opens it.
+def test_a_server_that_comes_up_late_is_waited_for():
+    # The first attempts meet a closed port; the second pause opens it.
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        slept = []
-        rest = OpenAI("m", "r1", base_url=f"http://127.0.0.1:{port}/v1", sleep=lambda _: open_up())
+    slept, late = [], contextlib.ExitStack()
 
-        async def open_up():
-            slept.append(1)
-            if len(slept) == 2:
-                rest.base_url = server.url
+    async def open_up(_):
+        slept.append(1)
+        if len(slept) == 2:
+            late.enter_context(serving(port))
 
-        assert ask(rest).structure == "one"
+    with late:
+        assert ask(OpenAI("m", "r1", base_url=f"http://127.0.0.1:{port}/v1", sleep=open_up)).structure == "one"
     assert len(slept) == 2
 
 

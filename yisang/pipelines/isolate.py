@@ -128,7 +128,7 @@ def _receive(child: subprocess.Popen[bytes], seconds: float) -> bytes:
 def _serve() -> None:
     """The child: reads the function, then records, and answers each with an outcome."""
     from yisang.pipelines.chain import dead_letter
-    from yisang.pipelines.processes import die_with_parent
+    from yisang.processes import die_with_parent
 
     die_with_parent()
     answers = os.fdopen(os.dup(1), "wb")

@@ -21,7 +21,7 @@ from yisang.errors import Interrupt, YisangError
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.compile import Plan
 from yisang.pipelines.execution import WORK, Heartbeat, ShardPlan
-from yisang.pipelines.processes import alive
+from yisang.processes import alive
 from yisang.storage import Folder
 
 QUIET_SECONDS = 2.0

@@ -25,10 +25,10 @@ from yisang.pipelines.compile import Plan, compile_recipe
 from yisang.pipelines.execution import WORK, Failure, Job
 from yisang.pipelines.identity import digest
 from yisang.pipelines.phases import Setting
-from yisang.pipelines.processes import die_with_parent
 from yisang.pipelines.progress import Progress, WorkerDied
 from yisang.pipelines.recipe import Loaded
 from yisang.pipelines.runners import runner
+from yisang.processes import die_with_parent
 from yisang.records import SCHEMA_VERSION
 from yisang.signals import stoppable
 from yisang.sources.base import Source

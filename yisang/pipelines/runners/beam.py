@@ -34,8 +34,8 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, 
 from yisang.errors import UsageError  # noqa: E402
 from yisang.pipelines.chain import run_chain  # noqa: E402
 from yisang.pipelines.execution import commit_phase, plan_shards, run_shard  # noqa: E402
-from yisang.pipelines.processes import die_with  # noqa: E402
 from yisang.pipelines.steps import Batch, Each  # noqa: E402
+from yisang.processes import die_with  # noqa: E402
 from yisang.records import Dead, Drop, Record  # noqa: E402
 
 _STARTED_BY = "YISANG_BEAM_DRIVER"

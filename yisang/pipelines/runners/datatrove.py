@@ -23,8 +23,8 @@ from datatrove.pipeline.filters.base_filter import BaseFilter, get_filter_result
 from loguru import logger
 
 from yisang.pipelines.execution import commit_phase, plan_shards, run_shard
-from yisang.pipelines.processes import die_with, die_with_parent
 from yisang.pipelines.progress import WorkerDied
+from yisang.processes import die_with, die_with_parent
 from yisang.records import Drop, Measure, Prompt, Record, with_measures
 
 # A task logs some twenty lines; our progress and failures say what a user needs, the task's log file has the rest.

@@ -1,6 +1,6 @@
-"""Any OpenAI-compatible endpoint (vLLM, SGLang, `transformers serve`, a vendor), through aiohttp.
+"""Any OpenAI-compatible endpoint (vLLM, SGLang, `transformers serve`, a vendor), or several of them, through aiohttp.
 
-The key is read from the environment for each request and kept nowhere: not in the object, its repr or pickle, no log,
+A key is read from the environment for each request and kept nowhere: not in the object, its repr or pickle, no log,
 no error, no store. A deadline belongs to the whole answer and grows with max_tokens, so that a long answer is neither
 cut nor asked twice, and a hung server does not hang the run.
 """
@@ -11,15 +11,12 @@ import asyncio
 import contextlib
 import email.utils
 import errno
-import ipaddress
 import json
 import os
 import random
 import time
-import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NoReturn
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from typing import Any, Literal, NoReturn
 
 import aiohttp
 import msgspec
@@ -27,6 +24,8 @@ import msgspec
 from yisang.errors import UsageError
 from yisang.records import Message
 from yisang.teachers.engines.base import EngineBase, TeacherFailed, TeacherRejected, TeacherUnavailable
+from yisang.teachers.engines.endpoints import KEY_ENV, Endpoint, endpoints_of
+from yisang.teachers.engines.routing import Lane, Routes
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -40,31 +39,38 @@ LONGEST_WAIT = 300.0
 
 
 class _Again(Exception):
-    """This attempt failed in a way that may pass; `final` is raised if no attempt is left."""
+    """This attempt failed in a way that may pass; `final` is raised if no attempt is left.
+
+    of: what it tells of. "record": perhaps of this request alone. "load": the endpoint is busy. "down": nobody is there.
+    "refusal": the endpoint will not answer anything for a while, so only another one can.
+    """
 
     def __init__(
         self,
         final: TeacherRejected | TeacherUnavailable,
         *,
+        of: Literal["record", "load", "down", "refusal"] = "record",
         wait: float | None = None,
         tries: int = 0,
-        overloaded: bool = False,
     ):
-        self.final = final
-        self.wait = wait
-        self.tries = tries
-        self.overloaded = overloaded
+        self.final, self.of, self.wait, self.tries = final, of, wait, tries
 
 
 class OpenAI(EngineBase):
     """Asks `{base_url}/chat/completions`, one answer per request.
 
-    base_url: as the OpenAI client takes it, usually ending in /v1. key_env: the NAME of the environment variable with
-    the key; without the variable no Authorization header is sent. extensions: send top_k, min_p and
-    chat_template_kwargs, which vLLM, SGLang and others take; turn it off for an endpoint that refuses them, as OpenAI's
-    own and `transformers serve` do (the recipe then needs Sampling(top_k=0)).
+    base_url: as the OpenAI client takes it, usually ending in /v1; or endpoints: several for the same model, as `endpoints_of`
+    reads them. key_env: the NAME of the environment variable with the key (of those of `endpoints` that name none); without the
+    variable no Authorization header is sent. extensions: send top_k, min_p and chat_template_kwargs, which vLLM, SGLang and
+    others take; turn it off for an endpoint that refuses them, as OpenAI's own and `transformers serve` do (the recipe then
+    needs Sampling(top_k=0)).
     min_tokens_per_second: the slowest answer that is worth waiting for. attempts: how often a request is sent at most;
     backoff: seconds before the second one, doubled each time.
+
+    Of several endpoints, one that is busy or down is left out for a while, and its requests move on at once, which uses up no
+    attempt; only when all are, requests wait, and at the end the teacher is unavailable. An endpoint that refuses its first
+    request (a wrong key, an unknown model) stops the run, as that is a mistake in the setting; one that has answered before is
+    left out.
     """
 
     def __init__(
@@ -72,8 +78,9 @@ class OpenAI(EngineBase):
         model: str,
         revision: str,
         *,
-        base_url: str,
-        key_env: str = "YISANG_API_KEY",
+        base_url: str = "",
+        key_env: str = KEY_ENV,
+        endpoints: Any = None,
         extensions: bool = True,
         concurrency: int = 64,
         min_tokens_per_second: float = 10.0,
@@ -87,40 +94,43 @@ class OpenAI(EngineBase):
                 f"The endpoint of {model} must declare a revision (a commit, a date, a version): the address does not "
                 "tell which weights answer, and stored answers are found by it."
             )
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
-            raise UsageError("The endpoint's base_url must look like http://host:8000/v1.")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        if endpoints is None and not base_url:
             raise UsageError(
-                f"The base_url of {parts.hostname} carries a user, password or query. Leave them out; a key goes into "
-                f"the environment variable {key_env}."
+                "The engine openai needs base_url, or endpoints where there are several. Give it with --teacher-option base_url=… or "
+                "in Teacher(options=...)."
             )
+        if endpoints is not None and base_url:
+            raise UsageError("Both base_url and endpoints are given. Give one of them; endpoints takes all addresses.")
+        found = (Endpoint(base_url, key_env=key_env),) if endpoints is None else endpoints_of(endpoints, key_env)
         if concurrency < 1 or attempts < 1 or min_tokens_per_second <= 0:
             raise UsageError("concurrency and attempts must be 1 or more, min_tokens_per_second above 0.")
         super().__init__(model, revision)
-        self.base_url = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
-        self.key_env = key_env
         self.extensions = extensions
         self.concurrency = concurrency
         self.min_tokens_per_second = min_tokens_per_second
         self.patience = patience
         self.attempts = attempts
         self.backoff = backoff
+        self.routes = Routes([Lane(endpoint) for endpoint in found])
         self._sleep = sleep
         self._jitter = random.Random(0)
         self._answered = 0
         self._client: aiohttp.ClientSession | None = None
+        self._proxies: dict[Endpoint, str | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
-        return f"OpenAI({self.model!r}, {self.revision!r}, base_url={self.base_url!r})"
+        addresses = [lane.endpoint.base_url for lane in self.routes.lanes]
+        where = f"base_url={addresses[0]!r}" if len(addresses) == 1 else f"endpoints={addresses!r}"
+        return f"{type(self).__name__}({self.model!r}, {self.revision!r}, {where})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_client": None, "_loop": None, "places": None, "_answered": 0}
 
     @property
-    def _address(self) -> str:
-        return f"{self.base_url}/chat/completions"
+    def base_url(self) -> str:
+        """Where it asks; of several addresses the first."""
+        return self.routes.lanes[0].endpoint.base_url
 
     def deadline(self, max_tokens: int) -> float:
         """Seconds that an answer may take."""
@@ -146,13 +156,25 @@ class OpenAI(EngineBase):
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
         payload = self.payload(messages, sampling, sample)
+        # Not aiohttp's own encoder, which would write each Korean letter in six bytes.
+        data = msgspec.json.encode(payload)
+        question = msgspec.json.encode(payload["messages"]) if len(self.routes.lanes) > 1 else b""
         attempt = refused = 0
+        tried: set[Lane] = set()
         while True:
-            answered = self._answered
+            lane = self.routes.choose(question, tried) or await self.routes.any(question)
+            answered, sent = self._answered, self.routes.clock()
+            lane.sent(sent)
             try:
-                return await self._attempt(payload, self.deadline(sampling.max_tokens))
+                return await self._attempt(lane, data, self.deadline(sampling.max_tokens), sampling.max_tokens)
             except _Again as again:
-                if again.overloaded and self._answered > answered:
+                self._tell(lane, again, sent)
+                tried.add(lane)
+                if again.of != "record" and self.routes.choose(question, tried) is not None:
+                    continue  # another is free at once
+                if again.of == "refusal":
+                    raise again.final from again.__cause__
+                if again.of == "load" and self._answered > answered:
                     refused += 1  # it answers others, so this one's turn comes: no attempt is used up
                 else:
                     attempt += 1
@@ -162,57 +184,78 @@ class OpenAI(EngineBase):
                 if wait is None:
                     doubled = self.backoff * 2.0 ** min(attempt + refused - 1, 30)
                     wait = min(60.0, doubled) * self._jitter.uniform(0.5, 1.0)
-                overloaded = again.overloaded
+                overloaded, broke = again.of == "load", again.of == "record"
+            finally:
+                lane.in_flight -= 1
             if overloaded and self.places is not None:
                 self.places.overloaded()
                 async with self.places.away():
                     await self._sleep(wait)
             else:
                 await self._sleep(wait)
+            # Of a fault that may be the endpoint's, another one is asked next time.
+            tried = {lane} if broke else set()
 
-    async def _attempt(self, payload: dict[str, Any], deadline: float) -> Generation:
-        # Not aiohttp's own encoder, which would write each Korean letter in six bytes.
-        data, headers = msgspec.json.encode(payload), self._headers()
+    def _tell(self, lane: Lane, again: _Again, sent: float) -> None:
+        """What a failure says of its endpoint. A single one is asked again in any case, so nothing is to be known of it."""
+        if len(self.routes.lanes) > 1:
+            now, pause = self.routes.clock(), self.routes.pause(self.backoff, again.wait)
+            if again.of == "record":
+                lane.broke(sent, now, pause)
+            else:
+                lane.out(sent, now, pause, down=again.of == "down")
+
+    async def _attempt(self, lane: Lane, data: bytes, deadline: float, max_tokens: int) -> Generation:
+        endpoint = lane.endpoint
+        where = endpoint.base_url
         try:
             async with (
                 asyncio.timeout(deadline),
-                self._open().post(self._address, data=data, headers=headers, allow_redirects=False) as response,
+                self._open().post(
+                    f"{where}/chat/completions",
+                    data=data,
+                    headers=endpoint.headers(),
+                    proxy=self._proxy(endpoint),
+                    allow_redirects=False,
+                ) as response,
             ):
                 content = await response.read()
         except aiohttp.InvalidURL as error:
-            raise TeacherUnavailable(f"{self.base_url} is no address: {error}. Correct base_url.") from error
+            raise TeacherUnavailable(f"{where} is no address: {error}. Correct base_url.") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
                 raise TeacherUnavailable(
-                    f"This process may not open more files, and each request in flight to {self.base_url} takes one. Raise the limit "
+                    f"This process may not open more files, and each request in flight to {where} takes one. Raise the limit "
                     "(ulimit -n) or lower --concurrency; answers so far are stored, and the same command goes on from them."
                 ) from error
+            others = len(self.routes.lanes) - 1
             final_ = TeacherUnavailable(
-                f"No connection to the teacher at {self.base_url} ({self._scrub(str(error))}), {self.attempts} "
-                "attempts. Start the server or correct the address; answers so far are stored, and the same command "
+                f"No connection to the teacher at {where} ({endpoint.scrub(str(error))}), {self.attempts} attempts"
+                f"{f', and its {others} other endpoints do not take requests either' if others else ''}. Start the server or correct the address; answers so far are stored, and the same command "
                 "goes on from them."
             )
-            raise _Again(final_) from error
+            raise _Again(final_, of="down") from error
         except TimeoutError as error:
             # Sent once more only: the server may be working on it still, and would then do the work many times.
             final = TeacherFailed(
-                f"{self.base_url} did not finish an answer of at most {payload['max_tokens']} tokens within "
+                f"{where} did not finish an answer of at most {max_tokens} tokens within "
                 f"{deadline:.0f} s. If it is only slow, lower the concurrency or min_tokens_per_second (now "
                 f"{self.min_tokens_per_second:g})."
             )
             raise _Again(final, tries=2) from error
         except aiohttp.ClientError as error:
-            said = self._scrub(str(error)) or type(error).__name__
-            raise _Again(TeacherFailed(f"{self.base_url} broke off the connection ({said}).")) from error
+            said = endpoint.scrub(str(error)) or type(error).__name__
+            raise _Again(TeacherFailed(f"{where} broke off the connection ({said}).")) from error
         if response.status != 200:
-            self._refused(response, content)
-        found = self._read(content)
+            self._refused(lane, response, content)
+        found = self._read(where, content)
         self._answered += 1
+        lane.answered()
         return found
 
-    def _refused(self, response: aiohttp.ClientResponse, content: bytes) -> NoReturn:
-        status, said = response.status, self._said(response, content)
-        told = f"{self.base_url} answered {status}: {said}"
+    def _refused(self, lane: Lane, response: aiohttp.ClientResponse, content: bytes) -> NoReturn:
+        endpoint, status = lane.endpoint, response.status
+        told = f"{endpoint.base_url} answered {status}: {_said(endpoint, response, content)}"
         if status in RETRIED:
             wait = _retry_after(response.headers.get("retry-after"))
             if status in OVERLOADED:
@@ -220,61 +263,47 @@ class OpenAI(EngineBase):
                     f"The teacher at {told} It said so {self.attempts} times or asks for a long pause. Lower the "
                     "concurrency or come back later; answers so far are stored, and the same command goes on from them."
                 )
-                if wait is not None and wait > LONGEST_WAIT:
-                    raise stop
-                raise _Again(stop, wait=wait, overloaded=True)
+                long = wait is not None and wait > LONGEST_WAIT
+                raise _Again(stop, of="refusal" if long else "load", wait=wait)
             raise _Again(TeacherFailed(told), wait=None if wait is None else min(wait, LONGEST_WAIT))
         if status in NOT_ASKABLE or status < 400:
-            raise TeacherUnavailable(f"The teacher at {told} {self._advice(status)}")
+            unavailable = TeacherUnavailable(f"The teacher at {told} {self._advice(endpoint, status)}")
+            if lane.answers:
+                raise _Again(unavailable, of="refusal", wait=LONGEST_WAIT)
+            raise unavailable
         hint = " If it refuses top_k, min_p or chat_template_kwargs, use extensions=False." if self.extensions else ""
         raise TeacherRejected(told + hint)
 
-    def _advice(self, status: int) -> str:
+    def _advice(self, endpoint: Endpoint, status: int) -> str:
         if status < 400:
             return "It redirects; give the address that it redirects to."
         if status in (401, 403):
-            known = "is set, but not accepted" if os.environ.get(self.key_env) else "is not set"
-            return f"The environment variable {self.key_env} {known}. Put a valid key there, and run the same command."
+            name = endpoint.key_env
+            known = "is set, but not accepted" if os.environ.get(name) else "is not set"
+            return f"The environment variable {name} {known}. Put a valid key there, and run the same command."
         if status == 402:
             return "It wants to be paid. Mend that with its vendor, and run the same command."
         return f"Check base_url (it usually ends in /v1) and the model name {self.model!r}, and run the same command."
 
-    def _said(self, response: aiohttp.ClientResponse, content: bytes) -> str:
-        """The endpoint's own words, in one line."""
-        words = content.decode("utf-8", "replace")
-        with contextlib.suppress(ValueError, TypeError, AttributeError):
-            found = json.loads(content)
-            error = found.get("error", found) if isinstance(found, dict) else found
-            # OpenAI and vLLM say {"error": {"message": ...}}, FastAPI's own refusals {"detail": ...}.
-            words = str(error.get("message") or error.get("detail") or error) if isinstance(error, dict) else str(error)
-        words = " ".join(self._scrub(words).split())
-        words = words if len(words) <= 300 else f"{words[:300]}…"
-        return words if words.endswith((".", "!", "?", "…")) else f"{words or response.reason or 'nothing'}."
-
-    def _scrub(self, words: str) -> str:
-        """Some endpoints repeat the key that they refuse."""
-        key = os.environ.get(self.key_env, "").strip()
-        return words.replace(key, "[key]") if key else words
-
-    def _read(self, content: bytes) -> Generation:
+    def _read(self, where: str, content: bytes) -> Generation:
         try:
             found = json.loads(content)
         except ValueError as error:
-            raise _Again(self._incomplete("is no JSON")) from error
+            raise _Again(self._incomplete(where, "is no JSON")) from error
         choices = found.get("choices") if isinstance(found, dict) else None
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            raise _Again(self._incomplete("has no choices[0]"))
+            raise _Again(self._incomplete(where, "has no choices[0]"))
         message, finish = choices[0].get("message"), choices[0].get("finish_reason")
         if not isinstance(message, dict):
-            raise _Again(self._incomplete("has no choices[0].message"))
+            raise _Again(self._incomplete(where, "has no choices[0].message"))
         if not isinstance(finish, str) or not finish:
-            raise _Again(self._incomplete("has no choices[0].finish_reason"))
+            raise _Again(self._incomplete(where, "has no choices[0].finish_reason"))
         text = message.get("content")
         reasoning = message.get("reasoning_content") or message.get("reasoning")
         if not isinstance(text, str | None) or ("content" not in message and not reasoning):
-            raise _Again(self._incomplete("has no choices[0].message.content"))
+            raise _Again(self._incomplete(where, "has no choices[0].message.content"))
         if not isinstance(reasoning, str | None):
-            raise _Again(self._incomplete("has a reasoning that is no text"))
+            raise _Again(self._incomplete(where, "has a reasoning that is no text"))
         usage = found.get("usage")
         counts = usage if isinstance(usage, dict) else {}
         return generation(
@@ -287,15 +316,8 @@ class OpenAI(EngineBase):
             ),
         )
 
-    def _incomplete(self, what: str) -> TeacherFailed:
-        return TeacherFailed(f"What {self.base_url} answered {what}, {self.attempts} times.")
-
-    def _headers(self) -> dict[str, str]:
-        key = os.environ.get(self.key_env, "").strip()
-        if not all("!" <= letter <= "~" for letter in key):
-            # Caught here, because the HTTP library would print the key in its own error.
-            raise UsageError(f"The environment variable {self.key_env} holds blanks or letters that no key has.")
-        return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    def _incomplete(self, where: str, what: str) -> TeacherFailed:
+        return TeacherFailed(f"What {where} answered {what}, {self.attempts} times.")
 
     def _open(self) -> aiohttp.ClientSession:
         # A client belongs to the event loop that made its connections.
@@ -306,11 +328,16 @@ class OpenAI(EngineBase):
                 connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # Not trust_env, which would send what ~/.netrc holds, and read it anew for each request.
-                proxy=_proxy(urlsplit(self.base_url)),
             )
+            self._proxies = {}
             self._loop = loop
         return self._client
+
+    def _proxy(self, endpoint: Endpoint) -> str | None:
+        # Not trust_env, which would send what ~/.netrc holds, and read it anew for each request.
+        if endpoint not in self._proxies:
+            self._proxies[endpoint] = endpoint.proxy()
+        return self._proxies[endpoint]
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -318,31 +345,21 @@ class OpenAI(EngineBase):
             await client.close()
 
 
-def _has_port(parts: SplitResult) -> bool:
-    """Whether the port, where there is one, is a number that a port can be."""
-    try:
-        return parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-
-
-def _proxy(parts: SplitResult) -> str | None:
-    """The proxy that the environment names for an endpoint (HTTPS_PROXY, NO_PROXY, …); none stands before loopback."""
-    host = parts.hostname or ""
-    if _is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
+def _said(endpoint: Endpoint, response: aiohttp.ClientResponse, content: bytes) -> str:
+    """The endpoint's own words, in one line."""
+    words = content.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        found = json.loads(content)
+        error = found.get("error", found) if isinstance(found, dict) else found
+        # OpenAI and vLLM say {"error": {"message": ...}}, FastAPI's own refusals {"detail": ...}.
+        words = str(error.get("message") or error.get("detail") or error) if isinstance(error, dict) else str(error)
+    words = " ".join(endpoint.scrub(words).split())
+    words = words if len(words) <= 300 else f"{words[:300]}…"
+    return words if words.endswith((".", "!", "?", "…")) else f"{words or response.reason or 'nothing'}."
 
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _is_loopback(host: str) -> bool:
-    """No proxy stands between us and our own machine, whatever the environment says."""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _retry_after(header: str | None) -> float | None:
