@@ -10,7 +10,16 @@ import pytest
 from yisang.evals.evaluate import evaluate
 from yisang.evals.models import teacher_of
 from yisang.evals.protocols import protocol
+from yisang.filters.cot import Structure
+from yisang.records import Trace
+from yisang.tasks.problems import Request, make_problem
 from yisang.teachers import models
+from yisang.teachers.answers import AnswerStore
+from yisang.teachers.engines.mini import Mini
+from yisang.teachers.generation import Sampling, Teacher
+from yisang.teachers.prompts import MixedPrompt
+from yisang.teachers.rollouts import teach
+from yisang.teachers.strategies import Once, ThinkingBudget
 
 pytest.importorskip("torch")
 
@@ -55,3 +64,25 @@ def test_the_student_is_half_trained_and_falls_with_operations(tmp_path: Path) -
     one, two, three, four = verified("mini-base", "lang=ko,mode=none,ops=1-4,n=40", tmp_path)
     assert 0.2 <= (one + two + three + four) / 4 <= 0.6
     assert one > two > three > four
+
+
+def test_an_answer_that_a_budget_cut_goes_on_as_if_it_had_not_been_cut(tmp_path: Path) -> None:
+    revision = models.revision("mini")
+    teacher = Teacher(engine="mini", model="mini", revision=revision)
+    prompts = [make_problem(Request("ko", 2, 4, preset="narrow"), 7, number).prompt("tasks") for number in range(16)]
+    greedy = Sampling(temperature=0, max_tokens=400)
+    traces = []
+    for strategy in (Once(), ThinkingBudget(100, answer_tokens=300)):
+        engine = Mini("mini", revision)
+        with AnswerStore(tmp_path / "answers") as store:
+            asked = teach(prompts, teacher, MixedPrompt(), greedy, 1, engine, store, strategy=strategy)
+            traces.append([Structure()(trace) for trace in asked if isinstance(trace, Trace)])
+    whole, bounded = traces
+    how = [trace.verdicts["thinking_budget"] for trace in bounded]
+    assert set(how) == {"within", "continued", "forced_close"}
+    for long, short, verdict in zip(whole, bounded, how, strict=True):
+        assert short.verdicts["structure"] == "one"
+        if verdict == "forced_close":
+            assert (long.think or "").startswith((short.think or "").rpartition("\n\n")[0])
+        else:
+            assert short.text == long.text

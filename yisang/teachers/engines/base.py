@@ -46,8 +46,19 @@ def request_body(model: str, messages: Sequence[Message], sampling: Sampling, sa
     }
 
 
+def begun(messages: Sequence[Message]) -> tuple[Sequence[Message], str]:
+    """The conversation, and what its answer begins with: a last message of the assistant is a beginning to go on from."""
+    if messages and messages[-1].role == "assistant":
+        return messages[:-1], messages[-1].content
+    return messages, ""
+
+
 class Engine(Protocol):
-    """An engine of one model. `concurrency` is how many requests it likes to have in flight."""
+    """An engine of one model. `concurrency` is how many requests it likes to have in flight.
+
+    Where the last message is the assistant's, the answer goes on from it, and the Generation holds what is new (its text is
+    as it came: thinking that ended before stands in the beginning).
+    """
 
     model: str
     revision: str

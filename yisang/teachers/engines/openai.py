@@ -23,7 +23,7 @@ import msgspec
 
 from yisang.errors import UsageError
 from yisang.records import Message
-from yisang.teachers.engines.base import EngineBase, TeacherFailed, TeacherRejected, TeacherUnavailable
+from yisang.teachers.engines.base import EngineBase, TeacherFailed, TeacherRejected, TeacherUnavailable, begun
 from yisang.teachers.engines.endpoints import KEY_ENV, Endpoint, endpoints_of
 from yisang.teachers.engines.routing import Lane, Routes
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
@@ -152,13 +152,22 @@ class OpenAI(EngineBase):
                 "asked for, but answers would be stored under them. Set top_k=0, min_p=0 and thinking=True in the recipe's "
                 "Sampling, or extensions=True."
             )
+        if begun(messages)[1]:
+            if not self.extensions:
+                raise UsageError(
+                    f"{self.base_url} is used without extensions, so it cannot be told to go on from a beginning (a thinking budget "
+                    "needs that). Set extensions=True where the endpoint takes continue_final_message, as vLLM and SGLang do."
+                )
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
         return body
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
         payload = self.payload(messages, sampling, sample)
         # Not aiohttp's own encoder, which would write each Korean letter in six bytes.
         data = msgspec.json.encode(payload)
-        question = msgspec.json.encode(payload["messages"]) if len(self.routes.lanes) > 1 else b""
+        # Without the beginning of the answer, so that what goes on goes to where its question has been read.
+        asked, beginning = begun(messages)
+        question = msgspec.json.encode(asked) if len(self.routes.lanes) > 1 else b""
         attempt = refused = 0
         tried: set[Lane] = set()
         while True:
@@ -166,7 +175,9 @@ class OpenAI(EngineBase):
             answered, sent = self._answered, self.routes.clock()
             lane.sent(sent)
             try:
-                return await self._attempt(lane, data, self.deadline(sampling.max_tokens), sampling.max_tokens)
+                return await self._attempt(
+                    lane, data, self.deadline(sampling.max_tokens), sampling.max_tokens, bool(beginning)
+                )
             except _Again as again:
                 self._tell(lane, again, sent)
                 tried.add(lane)
@@ -205,7 +216,7 @@ class OpenAI(EngineBase):
             else:
                 lane.out(sent, now, pause, down=again.of == "down")
 
-    async def _attempt(self, lane: Lane, data: bytes, deadline: float, max_tokens: int) -> Generation:
+    async def _attempt(self, lane: Lane, data: bytes, deadline: float, max_tokens: int, goes_on: bool) -> Generation:
         endpoint = lane.endpoint
         where = endpoint.base_url
         try:
@@ -248,7 +259,7 @@ class OpenAI(EngineBase):
             raise _Again(TeacherFailed(f"{where} broke off the connection ({said}).")) from error
         if response.status != 200:
             self._refused(lane, response, content)
-        found = self._read(where, content)
+        found = self._read(where, content, goes_on)
         self._answered += 1
         lane.answered()
         return found
@@ -285,7 +296,7 @@ class OpenAI(EngineBase):
             return "It wants to be paid. Mend that with its vendor, and run the same command."
         return f"Check base_url (it usually ends in /v1) and the model name {self.model!r}, and run the same command."
 
-    def _read(self, where: str, content: bytes) -> Generation:
+    def _read(self, where: str, content: bytes, goes_on: bool) -> Generation:
         try:
             found = json.loads(content)
         except ValueError as error:
@@ -304,6 +315,9 @@ class OpenAI(EngineBase):
             raise _Again(self._incomplete(where, "has no choices[0].message.content"))
         if not isinstance(reasoning, str | None):
             raise _Again(self._incomplete(where, "has a reasoning that is no text"))
+        if goes_on:
+            # A reasoning parser that has not seen the tags, which stand in the beginning, may put it into either field.
+            text, reasoning = (reasoning or "") + (text or ""), None
         usage = found.get("usage")
         counts = usage if isinstance(usage, dict) else {}
         return generation(

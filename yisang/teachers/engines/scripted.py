@@ -26,7 +26,7 @@ from yisang.tasks.draw import Draw
 from yisang.tasks.graph import BadGraph, Graph
 from yisang.tasks.traces import Mode, response, style_of, think_and_answer
 from yisang.tasks.wording import Parsed, grammar, recognise
-from yisang.teachers.engines.base import EngineBase, TeacherRejected
+from yisang.teachers.engines.base import EngineBase, TeacherRejected, begun
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
 FAULTS = ("truncated", "looping", "wrong_language", "share", "wrong_value", "missing_step", "two_thinks")
@@ -72,7 +72,7 @@ class Scripted(EngineBase):
         return f"Scripted({self.model!r}, {self.revision!r})"
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
-        if messages[-1].role == "assistant":
+        if begun(messages)[1]:
             return await self._go_on(messages, sampling, sample)
         asked = self._asked(messages)
         task = _recognised(asked.question, self.languages, self._words)
@@ -92,11 +92,11 @@ class Scripted(EngineBase):
 
     async def _go_on(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
         """What is still to say behind a beginning of the answer: its rest, or the answer where thinking was closed early."""
-        whole = (await self.generate(messages[:-1], msgspec.structs.replace(sampling, max_tokens=2**31), sample)).text
-        begun = messages[-1].content
-        if whole.startswith(begun):
-            rest = whole.removeprefix(begun)
-        elif begun.rstrip().endswith("</think>"):
+        question, beginning = begun(messages)
+        whole = (await self.generate(question, msgspec.structs.replace(sampling, max_tokens=2**31), sample)).text
+        if whole.startswith(beginning):
+            rest = whole.removeprefix(beginning)
+        elif beginning.rstrip().endswith("</think>"):
             rest = whole.rpartition("</think>")[2].strip()
         else:
             raise TeacherRejected(

@@ -24,7 +24,7 @@ from typing import Any
 from yisang.errors import UsageError
 from yisang.filters.cot import CLOSE, OPEN
 from yisang.records import Message
-from yisang.teachers.engines.base import EngineBase, TeacherRejected, TeacherUnavailable
+from yisang.teachers.engines.base import EngineBase, TeacherRejected, TeacherUnavailable, begun
 from yisang.teachers.engines.batch import Batch, Request, Row
 from yisang.teachers.engines.cache import columns_layer, grouped_attention
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
@@ -205,12 +205,18 @@ class _Worker:
                 self._open.append(row)
 
     def _prepared(self, request: Request) -> Row:
+        messages, beginning = begun(request.messages)
         rendered = self.tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in request.messages],
+            [{"role": message.role, "content": message.content} for message in messages],
             tokenize=False,
             add_generation_prompt=True,
             enable_thinking=request.sampling.thinking,
         )
+        opened = rendered.rstrip().endswith(OPEN)
+        if beginning:
+            # Behind the template's own words, which may have opened the block already: templates rewrite a past turn's thoughts.
+            rendered = (rendered.rstrip().removesuffix(OPEN) if opened else rendered) + beginning
+            opened = False
         prompt: list[int] = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
         room = request.sampling.max_tokens
         if self._context is not None:
@@ -219,7 +225,7 @@ class _Worker:
             raise TeacherRejected(
                 f"The question has {len(prompt)} tokens, but {self._name} takes {self._context} with the answer."
             )
-        return Row(request, prompt, room, rendered.rstrip().endswith(OPEN))
+        return Row(request, prompt, room, opened)
 
     def _step(self, batch: Batch | None) -> Batch | None:
         """One token for every row; before it, from time to time, the batch is formed anew. None: it is empty."""
