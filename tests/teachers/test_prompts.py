@@ -18,7 +18,7 @@ from .conftest import prompt
 
 GOLDEN = Path(__file__).with_name("golden")
 PLACEMENTS = ("system", "first_turn", "prefix")
-MODES = ("mixed", "target_only", "english_only")
+MODES = ("mixed", "mixed_zh", "mixed_ru", "short", "target_only", "english_only")
 QUESTION = "곰은 3마리이다. 사자는 곰보다 5마리 많다.\n\n사자의 수를 구하라."
 
 

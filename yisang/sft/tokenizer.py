@@ -23,6 +23,8 @@ PAD = "<|pad|>"
 SPECIAL = (PAD, END, "<|im_start|>")
 PLAIN = ("<think>", "</think>", "<TRANSLATION>", "</TRANSLATION>")
 """Tokens that are text all the same: an answer shows them."""
+INSTRUCTIONS = ("mixed", "target_only", "english_only", "translate")
+"""Prompts of the language files that the small models are taught with. In this order, which decides the numbers of the tokens."""
 TEMPLATE = "mini"
 
 
@@ -63,8 +65,9 @@ def train_tokenizer(texts: Iterable[str], settings: Tokenizer) -> Any:
 
 
 def instructions(languages: Iterable[str]) -> list[str]:
-    """The texts of all prompts of these languages' files, each a token of its own."""
-    return list(dict.fromkeys(prompt.text for code in languages for prompt in load(code).prompts.values()))
+    """The texts of the instructions of these languages' files that the small models learn, each a token of its own."""
+    prompts = (load(code).prompts for code in languages)
+    return list(dict.fromkeys(found[name].text for found in prompts for name in INSTRUCTIONS if name in found))
 
 
 def name_pattern(settings: Tokenizer) -> str:

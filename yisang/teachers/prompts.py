@@ -17,7 +17,8 @@ class MixedPrompt:
     """The messages that ask for a trace in the style of `mode`.
 
     mode: a prompt of the language file. "mixed" thinks in English with the question's own words left in the target
-    language; "target_only" and "english_only" are its baselines. placement: "system" is a system message (as the
+    language; "mixed_zh" and "mixed_ru" think in Chinese and in Russian instead; "short" is "mixed" in few sentences; "target_only"
+    and "english_only" are its baselines. placement: "system" is a system message (as the
     paper says), "first_turn" a user turn of its own before the question's (as the paper's code does), "prefix" a
     paragraph before the question (for models that know no system message). instruction: words of one's own, in place
     of the file's.
