@@ -40,6 +40,16 @@ AnswersOption = Annotated[
     str,
     typer.Option("--answers", help="Where teachers' answers are kept and looked up. [default: beside the run folder]"),
 ]
+TeacherOption = Annotated[str, typer.Option("--teacher", help="Another engine for the recipe's teacher.")]
+TeacherOptions = Annotated[
+    list[str] | None,
+    typer.Option("--teacher-option", help="name=value for the engine, e.g. base_url=URL; repeatable."),
+]
+ConcurrencyOption = Annotated[int | None, typer.Option("--concurrency", help="Requests in flight per teaching stream.")]
+PriceOption = Annotated[
+    str,
+    typer.Option("--price", metavar="IN,OUT", help="What a million prompt and completion tokens cost, e.g. 0.10,0.40."),
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", help="Read at most this many records of the sources.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Know inputs by the SHA-256 of their bytes.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -60,8 +70,9 @@ def options(
     """What stands before the command."""
 
 
-def _teacher_setting(engine: str, options: list[str], concurrency: int | None) -> TeacherSetting:
+def _teacher_setting(engine: str, options: list[str], concurrency: int | None, price: str) -> TeacherSetting:
     from yisang.pipelines.stages.teach import TeacherSetting
+    from yisang.teachers.telling import price_of
 
     parsed: dict[str, Any] = {}
     for option in options:
@@ -74,7 +85,7 @@ def _teacher_setting(engine: str, options: list[str], concurrency: int | None) -
             parsed[name] = json.loads(value)
         except json.JSONDecodeError:  # a plain word needs no quotes
             parsed[name] = value
-    return TeacherSetting(engine, parsed, concurrency)
+    return TeacherSetting(engine, parsed, concurrency, price_of(price))
 
 
 @app.command()
@@ -85,14 +96,50 @@ def plan(
     inputs: InputsOption = None,
     limit: LimitOption = None,
     strict: StrictOption = False,
+    pilot: Annotated[
+        int | None,
+        typer.Option(
+            "--pilot",
+            help="Run the steps before teaching into --out, ask the teacher about this many prompts, keep the answers, and "
+            "estimate the rest.",
+        ),
+    ] = None,
+    teacher: TeacherOption = "",
+    teacher_option: TeacherOptions = None,
+    concurrency: ConcurrencyOption = None,
+    price: PriceOption = "",
+    gpus: Annotated[
+        int, typer.Option("--gpus", help="With --tokens-per-second: how many GPUs there will be.", min=1)
+    ] = 1,
+    tokens_per_second: Annotated[
+        float | None,
+        typer.Option(
+            "--tokens-per-second", help="Completion tokens of one GPU. [default: of the pilot, all GPUs of it]"
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", help="With --pilot: processes for the steps before.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Shows the steps of a recipe, what is done already, and what teaching will ask."""
+    """Shows the steps of a recipe, what is done already, and what teaching will ask and cost."""
     from yisang.pipelines.phases import Setting
+    from yisang.pipelines.pilot import Rates, estimate, pilot_recipe
     from yisang.pipelines.planning import plan_text, recipe_plan
     from yisang.pipelines.recipe import load
 
-    found = recipe_plan(load(recipe, inputs), setting=Setting(out, answers), limit=limit, strict=strict)
+    loaded = load(recipe, inputs)
+    setting = Setting(out, answers, _teacher_setting(teacher, teacher_option or [], concurrency, price))
+    rates = Rates(setting.teacher.price, gpus, tokens_per_second)
+    if pilot is None and (price or tokens_per_second is not None):
+        raise UsageError("--price and --tokens-per-second are for an estimate, which needs --pilot N.")
+    name = ""
+    tried: dict[str, Any] = {}
+    if pilot is not None:
+        name, tried = pilot_recipe(loaded, setting, pilot, workers=workers, limit=limit, strict=strict, say=say)
+    found = recipe_plan(loaded, setting=setting, limit=limit, strict=strict)
+    for entry in found["phases"]:
+        if entry["name"] == name:
+            teaching = entry["teaching"]
+            teaching |= {"pilot": tried, "estimate": estimate(tried, teaching["to_ask"], rates)}
     if as_json:
         print_json(found)
     else:
@@ -110,14 +157,10 @@ def run(
     limit: LimitOption = None,
     strict: StrictOption = False,
     answers: AnswersOption = "",
-    teacher: Annotated[str, typer.Option("--teacher", help="Another engine for the recipe's teacher.")] = "",
-    teacher_option: Annotated[
-        list[str] | None,
-        typer.Option("--teacher-option", help="name=value for the engine, e.g. base_url=URL; repeatable."),
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option("--concurrency", help="Requests in flight per teaching stream.")
-    ] = None,
+    teacher: TeacherOption = "",
+    teacher_option: TeacherOptions = None,
+    concurrency: ConcurrencyOption = None,
+    price: PriceOption = "",
 ) -> None:
     """Runs a recipe into a folder. Options of the runner go behind `--`."""
     from yisang.pipelines.phases import Setting
@@ -128,7 +171,7 @@ def run(
     setting = Setting(
         out=out,
         answers=answers,
-        teacher=_teacher_setting(teacher, teacher_option or [], concurrency),
+        teacher=_teacher_setting(teacher, teacher_option or [], concurrency, price),
     )
     books = run_recipe(
         load(recipe, inputs), setting, on=on, workers=workers, limit=limit, strict=strict, options=context.args, say=say

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,10 @@ class ShardWriter:
         self._born: dict[str, int] = {}
         self._passed_over: dict[str, int] = {}
         self.read = 0
+        self.through: int | None = None
+        """Rows whose results are here, where a phase reads far ahead of them."""
+        self.note: Callable[[], Any] | None = None
+        """What the phase tells of its work beside the rows, for `Phase.told`; JSON-able."""
         self.counted: int | None = None
         self.source = ""
 

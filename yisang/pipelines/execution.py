@@ -49,13 +49,14 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """Which process works on a shard, and how far it is."""
+    """Which process works on a shard, how far it is, and what its phase has noted (`ShardWriter.note`)."""
 
     phase: int
     shard: int
     pid: int
     read: int
     rows: int | None
+    note: msgspec.Raw = msgspec.Raw(b"null")
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,10 @@ class _Heart:
             self._thread.start()
 
     def _write(self) -> None:
-        beat = Heartbeat(self._number, self._work.index, os.getpid(), self._out.read, self._work.rows)
+        out = self._out
+        read = out.read if out.through is None else out.through
+        note = msgspec.Raw(msgspec.json.encode(out.note() if out.note is not None else None))
+        beat = Heartbeat(self._number, self._work.index, os.getpid(), read, self._work.rows, note)
         temporary = f"{self._path}.{os.getpid()}"
         with open(temporary, "wb") as file:
             file.write(msgspec.json.encode(beat))

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from yisang.errors import YisangError
 from yisang.pipelines.boundary import Boundary, Manifest, Part, ShardWriter
 from yisang.pipelines.chain import run_chain
@@ -110,20 +112,25 @@ class Phase(ABC):
     @abstractmethod
     def run(self, work: Work, inputs: Inputs, out: ShardWriter, setting: Setting) -> None: ...
 
+    def told(self, notes: list[msgspec.Raw], seconds: float, setting: Setting) -> str:
+        """A sentence for a person from what the phase's shards have last noted in these seconds (`ShardWriter.note`)."""
+        return ""
+
     def buckets(self, inputs: Inputs) -> int:
         """Into how many buckets the phase shuffles; 0 for a phase that does not."""
         return 0
 
 
-def even_slices(manifest: Manifest) -> list[Work]:
+def even_slices(manifest: Manifest, least: int = MIN_SHARD_ROWS) -> list[Work]:
     """The rows of a finished phase as shards of about equal size, cut inside parts where needed.
 
-    So a page that became ten thousand prompts is spread over shards again in the next phase.
+    So a page that became ten thousand prompts is spread over shards again in the next phase. least: the rows of a shard from
+    which on there are at least 16.
     """
     parts = manifest.parts("records")
     total = sum(part.rows for part in parts)
     stored = sum(part.bytes for part in parts)
-    count = max(-(-total // SHARD_ROWS), -(-stored // SHARD_BYTES), min(MIN_SHARDS, -(-total // MIN_SHARD_ROWS)))
+    count = max(-(-total // SHARD_ROWS), -(-stored // SHARD_BYTES), min(MIN_SHARDS, -(-total // least)))
     if not count:
         return []
     target = -(-total // count)

@@ -10,6 +10,7 @@ import msgspec
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.compile import Plan
 from yisang.pipelines.phases import Setting
+from yisang.pipelines.pilot import pilot_lines
 from yisang.pipelines.recipe import Loaded
 from yisang.pipelines.run import describe, make_plan
 from yisang.pipelines.stages.teach import TeachPhase
@@ -37,7 +38,8 @@ def recipe_plan(loaded: Loaded, *, setting: Setting, limit: int | None, strict: 
 
 
 def _teaching(plan: Plan, phase: TeachPhase, setting: Setting) -> dict[str, Any]:
-    """Requests in all, answered already, and to ask; None where the prompts are not known yet."""
+    """Requests in all, answered already, and to ask; None where the prompts are not known yet. Of a strategy that asks several
+    times for an answer, the first requests are counted: how many others there are depends on what comes back."""
     stage = phase.stage
     assert stage is not None
     teacher = stage.teacher
@@ -46,6 +48,7 @@ def _teaching(plan: Plan, phase: TeachPhase, setting: Setting) -> dict[str, Any]
         "revision": teacher.revision,
         "sampling": msgspec.to_builtins(stage.sampling),
         "samples": stage.samples,
+        "attempts": stage.strategy.tries,
         "prompt_version": stage.template.version,
         "requests": None,
         "answered": None,
@@ -64,7 +67,7 @@ def _teaching(plan: Plan, phase: TeachPhase, setting: Setting) -> dict[str, Any]
             for prompt in held:
                 messages = stage.template.messages(prompt)
                 for sample in range(stage.samples):
-                    body = request_body(teacher.model, messages, stage.sampling, sample)
+                    body = request_body(teacher.model, messages, stage.strategy.first(stage.sampling), sample)
                     chunk.add(answer_key(body, teacher.revision, sample))
             keys |= chunk
             known |= set(store.get_many(chunk))
@@ -95,12 +98,15 @@ def plan_text(described: dict[str, Any]) -> str:
 
 def _teaching_lines(teaching: dict[str, Any]) -> list[str]:
     head = f"teacher {teaching['model']} at {teaching['revision']}, {teaching['samples']} answer(s) to each prompt"
+    if teaching["attempts"] > 1:
+        head += f", of up to {teaching['attempts']} attempts"
     if teaching["requests"] is None:
         return [head, "requests: known when the steps before have run into --out"]
-    return [
+    lines = [
         head,
         f"{teaching['requests']:,} requests: {teaching['answered']:,} answered in the store, {teaching['to_ask']:,} to ask",
     ]
+    return lines + (pilot_lines(teaching["pilot"], teaching["estimate"]) if "pilot" in teaching else [])
 
 
 def _constants(parameters: Any) -> list[str]:

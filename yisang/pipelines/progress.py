@@ -21,6 +21,7 @@ from yisang.errors import Interrupt, YisangError
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.compile import Plan
 from yisang.pipelines.execution import WORK, Heartbeat, ShardPlan
+from yisang.pipelines.phases import Setting
 from yisang.processes import alive
 from yisang.storage import Folder
 
@@ -37,8 +38,12 @@ class WorkerDied(YisangError):
 class Progress:
     """Speaks while the block runs. A worker's sudden death raises WorkerDied in the main thread."""
 
-    def __init__(self, out: Folder, plan: Plan, boundaries: list[Boundary], say: Callable[[str], None]):
-        self._out, self._plan, self._boundaries, self._say = out, plan, boundaries, say
+    def __init__(
+        self, out: Folder, plan: Plan, boundaries: list[Boundary], setting: Setting, say: Callable[[str], None]
+    ):
+        self._out, self._plan, self._boundaries, self._setting, self._say = out, plan, boundaries, setting, say
+        # The last note of each shard, as a heartbeat goes away with its shard.
+        self._notes: dict[tuple[int, int], msgspec.Raw] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._phase = 0
@@ -61,6 +66,7 @@ class Progress:
             signal.signal(signal.SIGUSR2, self._before)
         if self._terminal:
             sys.stderr.write("\r\x1b[K")
+        self._sum_up()
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         raise Interrupt(WorkerDied(self._death or "stopped by SIGUSR2"))
@@ -111,7 +117,9 @@ class Progress:
         now = time.monotonic()
         number = self._current()
         if number != self._phase:
+            self._sum_up()
             self._phase, self._since = number, now
+        self._notes |= {(beat.phase, beat.shard): beat.note for beat in beats}
         if now - self._since < QUIET_SECONDS or now - self._said < (0.5 if self._terminal else LINE_SECONDS):
             return
         line = self._line(number, [beat for beat in beats if beat.phase == number], now - self._since)
@@ -121,6 +129,18 @@ class Progress:
             sys.stderr.flush()
         else:
             self._say(line)
+
+    def _sum_up(self) -> None:
+        """What the phase has told, once it is left: the last line of its progress may be seconds old."""
+        told = self._told(self._phase, time.monotonic() - self._since)
+        if told:
+            phase = self._plan.phases[self._phase]
+            self._say(f"[{self._phase + 1}/{len(self._boundaries)}] {phase.label}: {told}")
+            self._notes = {}
+
+    def _told(self, number: int, seconds: float) -> str:
+        notes = [note for (phase, _), note in self._notes.items() if phase == number and bytes(note) != b"null"]
+        return self._plan.phases[number].told(notes, seconds, self._setting) if notes else ""
 
     def _current(self) -> int:
         number = self._phase
@@ -138,4 +158,5 @@ class Progress:
         part = sum(min(beat.read / beat.rows, 1.0) for beat in beats if beat.rows)
         share = (done + part) / max(total, 1)
         left = f", about {seconds * (1 - share) / share:.0f} s left" if share > 0.02 else ""
-        return f"{head}: {done} of {total} shards, {share:.0%}{left}"
+        told = self._told(number, seconds)
+        return f"{head}: {done} of {total} shards, {share:.0%}{left}{'; ' if told else ''}{told}"

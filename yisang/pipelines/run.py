@@ -92,58 +92,117 @@ def run_recipe(
     say: Callable[[str], None] = lambda line: None,
 ) -> Books:
     """Runs a recipe into `setting.out` and returns its books. What is stored there already is not done again."""
-    engine = runner(on)
     if on == "local" and options:
         raise UsageError(f"The local runner takes no further options, but was given {' '.join(options)}.")
-    if workers < 1:
-        raise UsageError(f"--workers is {workers}; it must be at least 1.")
-    if loaded.local:
-        cloudpickle.register_pickle_by_value(loaded.module)
-    plan, inputs = make_plan(loaded, limit=limit, strict=strict)
-    job = Job(plan, setting)
-    payload = job.payload()
+    plan, inputs, job = _prepared(loaded, setting, limit, strict)
+    work = _Work(job, loaded, inputs, on, workers, options or [], say)
     for phase in plan.phases:
         phase.check(setting)
     out = _open_folder(setting.out)
     with lock(out):
         out.remove_unfinished()
-        boundaries = [job.boundary(number) for number in range(len(plan.phases))]
         finished = read_manifest(out)
         whole = all(
             boundary.manifest() is not None or not phase.stored
-            for phase, boundary in zip(plan.phases, boundaries, strict=True)
+            for phase, boundary in zip(plan.phases, work.boundaries, strict=True)
         )
         if finished is not None and finished.fingerprint == plan.fingerprint and out.exists("books.json") and whole:
-            for boundary in boundaries:
+            for boundary in work.boundaries:
                 for shard in boundary.so_far().shards:
                     for part in shard.parts:
                         boundary.check(part)
             say("Everything is done already; nothing in the recipe, its code or its inputs has changed.")
             return read_books(out)
+        work.do(out, len(plan.phases))
+        books = make_books(plan, work.boundaries)
+        out.write_bytes("books.json", msgspec.json.format(msgspec.json.encode(books)))
+        _prune(out, plan)
+        manifest = RunManifest(plan.recipe, plan.version, plan.fingerprint, tuple(phase.name for phase in plan.phases))
+        out.write_bytes("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
+        return books
+
+
+def run_before(
+    loaded: Loaded,
+    setting: Setting,
+    number: int,
+    *,
+    workers: int = 1,
+    limit: int | None = None,
+    strict: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Runs, on this machine, what stands before phase `number` of the plan; a later run goes on from there."""
+    plan, inputs, job = _prepared(loaded, setting, limit, strict)
+    work = _Work(job, loaded, inputs, "local", workers, [], say)
+    out = _open_folder(setting.out)
+    with lock(out):
+        if all(work.boundaries[read].manifest() is not None for read in plan.phases[number].reads):
+            return
+        finished = read_manifest(out)
+        if finished is not None and finished.fingerprint != plan.fingerprint:
+            raise UsageError(
+                f"{out.address} holds a finished run of {finished.recipe} {finished.version} as it was before its last change. "
+                "Choose a new folder with --out, so that it stays what it is."
+            )
+        out.remove_unfinished()
+        for phase in plan.phases[:number]:
+            phase.check(setting)
+        work.do(out, number)
+
+
+def _prepared(
+    loaded: Loaded, setting: Setting, limit: int | None, strict: bool
+) -> tuple[Plan, list[dict[str, Any]], Job]:
+    if loaded.local:
+        cloudpickle.register_pickle_by_value(loaded.module)
+    plan, inputs = make_plan(loaded, limit=limit, strict=strict)
+    return plan, inputs, Job(plan, setting)
+
+
+class _Work:
+    """Phases of a plan, done by an engine in a locked folder."""
+
+    def __init__(
+        self,
+        job: Job,
+        loaded: Loaded,
+        inputs: list[dict[str, Any]],
+        on: str,
+        workers: int,
+        options: list[str],
+        say: Callable[[str], None],
+    ):
+        self._engine = runner(on)
+        if workers < 1:
+            raise UsageError(f"--workers is {workers}; it must be at least 1.")
+        self._job, self._loaded, self._inputs = job, loaded, inputs
+        self._on, self._workers, self._options, self._say = on, workers, options, say
+        self._payload = job.payload()
+        self.boundaries = [job.boundary(number) for number in range(len(job.plan.phases))]
+
+    def do(self, out: Folder, phases: int) -> None:
+        """The first `phases` phases, from wherever an earlier run was stopped."""
+        plan, say = self._job.plan, self._say
         for name in ("manifest.json", "books.json", "failure.json", WORK):
             out.remove(name)
-        out.write_bytes("recipe.json", msgspec.json.format(msgspec.json.encode(describe(loaded, plan, inputs))))
-        _say_restart(plan, boundaries, say)
+        described = describe(self._loaded, plan, self._inputs)
+        out.write_bytes("recipe.json", msgspec.json.format(msgspec.json.encode(described)))
+        _say_restart(plan, self.boundaries, say)
         with stoppable(), _children_die_with_us(), _scratch() as logs:
-            progress = Progress(out, plan, boundaries, say)
+            progress = Progress(out, plan, self.boundaries, self._job.setting, say)
             try:
                 with progress:
-                    engine(payload, len(plan.phases), workers=workers, options=options or [], logs=logs)
+                    self._engine(self._payload, phases, workers=self._workers, options=self._options, logs=logs)
             except Interrupt as interrupt:
                 raise interrupt.error from None
             except Exception as error:
                 interrupt_ = next((cause for cause in _causes(error) if isinstance(cause, Interrupt)), None)
                 if interrupt_ is not None:  # an engine that is torn down at a signal fails in ways of its own
                     raise interrupt_.error from error
-                raise _failure(out, on, error, progress) from error
+                raise _failure(out, self._on, error, progress) from error
         out.remove(WORK)
         out.remove("failure.json")  # of a bundle that an engine has tried again
-        books = make_books(plan, boundaries)
-        out.write_bytes("books.json", msgspec.json.format(msgspec.json.encode(books)))
-        _prune(out, plan)
-        manifest = RunManifest(plan.recipe, plan.version, plan.fingerprint, tuple(phase.name for phase in plan.phases))
-        out.write_bytes("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
-        return books
 
 
 def _scratch() -> tempfile.TemporaryDirectory[str]:

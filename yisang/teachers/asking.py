@@ -47,19 +47,28 @@ class Tally:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    finish_reasons: Counter[str] = field(default_factory=Counter)
-    lengths: Counter[int] = field(default_factory=Counter)
+    finish_reasons: dict[str, int] = field(default_factory=dict)
+    lengths: dict[int, int] = field(default_factory=dict)
 
     def count(self, answer: Generation) -> None:
-        self.finish_reasons[answer.finish_reason] += 1
+        self.finish_reasons[answer.finish_reason] = self.finish_reasons.get(answer.finish_reason, 0) + 1
         self.prompt_tokens += answer.usage.prompt_tokens or 0
         if answer.usage.completion_tokens:
             self.completion_tokens += answer.usage.completion_tokens
-            self.lengths[round(math.log(answer.usage.completion_tokens) / _STEP)] += 1
+            step = round(math.log(answer.usage.completion_tokens) / _STEP)
+            self.lengths[step] = self.lengths.get(step, 0) + 1
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            Counter(self.finish_reasons) + Counter(other.finish_reasons),
+            Counter(self.lengths) + Counter(other.lengths),
+        )
 
     def length_at(self, share: float) -> int | None:
         """The length that `share` of the answers stay within (0.5: the median), to 5 %; None without any."""
-        wanted, seen = share * self.lengths.total(), 0
+        wanted, seen = share * sum(self.lengths.values()), 0
         for step in sorted(self.lengths):
             seen += self.lengths[step]
             if seen >= wanted:
@@ -76,6 +85,25 @@ class Counters:
     rejected: int = 0
     in_flight: int = 0
     tally: Tally = field(default_factory=Tally, compare=False)
+
+    def snapshot(self) -> Counters:
+        """A copy for another thread to read."""
+        tally = Tally(
+            self.tally.prompt_tokens,
+            self.tally.completion_tokens,
+            dict(self.tally.finish_reasons),
+            dict(self.tally.lengths),
+        )
+        return Counters(self.asked, self.reused, self.rejected, self.in_flight, tally)
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(
+            self.asked + other.asked,
+            self.reused + other.reused,
+            self.rejected + other.rejected,
+            self.in_flight + other.in_flight,
+            self.tally + other.tally,
+        )
 
 
 class Asker:

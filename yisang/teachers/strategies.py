@@ -75,13 +75,16 @@ class Ask(Protocol):
 
 
 class Strategy(Protocol):
-    """tries: the most attempts that it makes of a sample. teachers: those that it asks beside the recipe's own."""
+    """tries: the most attempts that it makes of a sample. teachers: those that it asks beside the recipe's own. first: how the
+    first call of a sample is drawn, by which its answer is known in the store."""
 
     @property
     def tries(self) -> int: ...
 
     @property
     def teachers(self) -> tuple[Teacher, ...]: ...
+
+    def first(self, sampling: Sampling) -> Sampling: ...
 
     async def __call__(self, question: Question, ask: Ask) -> list[Attempt]: ...
 
@@ -95,6 +98,9 @@ class Once:
 
     def identity(self) -> dict[str, Any]:
         return {}
+
+    def first(self, sampling: Sampling) -> Sampling:
+        return sampling
 
     async def __call__(self, question: Question, ask: Ask) -> list[Attempt]:
         outcome, number = await ask(question.teacher, question.request())
@@ -128,11 +134,13 @@ class ThinkingBudget:
     def identity(self) -> dict[str, Any]:
         return {"thinking_tokens": self.thinking_tokens, "answer_tokens": self.answer_tokens, "bridge": self.bridge}
 
+    def first(self, sampling: Sampling) -> Sampling:
+        return msgspec.structs.replace(sampling, max_tokens=self.thinking_tokens)
+
     async def __call__(self, question: Question, ask: Ask) -> list[Attempt]:
         if not question.sampling.thinking:
             raise UsageError("ThinkingBudget bounds thinking, but the recipe's Sampling has thinking=False.")
-        sampling = msgspec.structs.replace(question.sampling, max_tokens=self.thinking_tokens)
-        first, number = await ask(question.teacher, question.request(sampling))
+        first, number = await ask(question.teacher, question.request(self.first(question.sampling)))
         if isinstance(first, TeacherRejected) or first.finish_reason != "length":
             return [Attempt(result_of(question, first, verdicts={"thinking_budget": "within"}), number)]
         verdict = "continued" if CLOSE in first.text else "forced_close"
@@ -168,6 +176,9 @@ class Retry:
     def teachers(self) -> tuple[Teacher, ...]:
         return self.each.teachers
 
+    def first(self, sampling: Sampling) -> Sampling:
+        return self.each.first(sampling)
+
     async def __call__(self, question: Question, ask: Ask) -> list[Attempt]:
         made: list[Attempt] = []
         for attempt in range(self.attempts):
@@ -202,6 +213,9 @@ class Escalate:
     @property
     def teachers(self) -> tuple[Teacher, ...]:
         return (self.to, *self.small.teachers, *self.large.teachers)
+
+    def first(self, sampling: Sampling) -> Sampling:
+        return self.small.first(sampling)
 
     async def __call__(self, question: Question, ask: Ask) -> list[Attempt]:
         made = await self.small(question, ask)

@@ -11,27 +11,34 @@ import msgspec
 from yisang.errors import UsageError, YisangError
 from yisang.pipelines.boundary import ShardWriter
 from yisang.pipelines.identity import identity
-from yisang.pipelines.phases import Inputs, Phase, Setting, Work, counted, even_slices
+from yisang.pipelines.phases import MIN_SHARD_ROWS, Inputs, Phase, Setting, Work, counted, even_slices
 from yisang.pipelines.steps import Stage
-from yisang.records import Dead, Prompt
+from yisang.records import Dead, Prompt, Trace
 from yisang.teachers.answers import AnswerStore
+from yisang.teachers.asking import Counters
 from yisang.teachers.engines import Engine, open_engine
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import MixedPrompt
 from yisang.teachers.rollouts import teach
 from yisang.teachers.strategies import Once, Strategy
+from yisang.teachers.telling import Price, told
+
+SERVED = frozenset({"openai", "vllm"})
+"""Engines that ask servers, which other processes keep busy."""
+LEAST_OF_ENDPOINT = 10_000
 
 
 @dataclass(frozen=True)
 class TeacherSetting:
     """What the command line says of the teacher: how it is reached, never who it is.
 
-    engine: another engine for the same model. options: of that engine (base_url, device, ...).
+    engine: another engine for the same model. options: of that engine (base_url, device, ...). price: what its tokens cost.
     """
 
     engine: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     concurrency: int | None = None
+    price: Price | None = None
 
     def applied(self, teacher: Teacher) -> Teacher:
         if not self.engine:
@@ -69,10 +76,10 @@ class TeachPhase(Phase):
 
     def check(self, setting: Setting) -> None:
         """Opens the engines, and the answer store for writing."""
-        self._engines(setting)
+        self.engines(setting)
         AnswerStore(setting.answer_store).check_writable()
 
-    def _engines(self, setting: Setting) -> list[Engine]:
+    def engines(self, setting: Setting) -> list[Engine]:
         """The engine of the recipe's teacher, and those of the others that its strategy asks."""
         assert self.stage is not None
         given = setting.teacher or TeacherSetting()
@@ -80,13 +87,21 @@ class TeachPhase(Phase):
         return [main, *(open_engine(other) for other in self.stage.strategy.teachers)]
 
     def plan(self, inputs: Inputs) -> list[Work]:
-        return even_slices(inputs.manifests[0])
+        # An endpoint is kept busy by one stream, and at the end of each stream it runs dry; a model in this process wants
+        # a stream for each worker. No answer is lost with a shard that is killed, so a shard may be large.
+        assert self.stage is not None
+        least = LEAST_OF_ENDPOINT if self.stage.teacher.engine in SERVED else MIN_SHARD_ROWS
+        return even_slices(inputs.manifests[0], least)
+
+    def told(self, notes: list[msgspec.Raw], seconds: float, setting: Setting) -> str:
+        counters = sum((msgspec.json.decode(note, type=Counters) for note in notes), Counters())
+        return told(counters, seconds, (setting.teacher or TeacherSetting()).price)
 
     def run(self, work: Work, inputs: Inputs, out: ShardWriter, setting: Setting) -> None:
         stage = self.stage
         assert stage is not None
         given = setting.teacher or TeacherSetting()
-        engine, *others = self._engines(setting)
+        engine, *others = self.engines(setting)
 
         def prompts() -> Iterator[Prompt]:
             for record in counted(inputs.slices(work.slices), out):
@@ -97,7 +112,9 @@ class TeachPhase(Phase):
                     )
                 yield record
 
-        outcomes = 0
+        outcomes, before = 0, ""
+        counters = Counters()
+        out.note, out.through = counters.snapshot, 0
         with AnswerStore(setting.answer_store) as store:
             for outcome in teach(
                 prompts(),
@@ -110,8 +127,11 @@ class TeachPhase(Phase):
                 given.concurrency,
                 strategy=stage.strategy,
                 others=others,
+                counters=counters,
             ):
                 outcomes += 1
+                about = outcome.prompt.id if isinstance(outcome, Trace) else outcome.record.id if outcome.record else ""
+                out.through, before = out.through + (about != before), about
                 if isinstance(outcome, Dead):
                     out.dead(stage.name, outcome.record, outcome)
                 else:
