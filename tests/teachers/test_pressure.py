@@ -171,6 +171,29 @@ def test_an_endpoint_that_bears_only_four_at_once_is_asked_about_so_many_and_not
     assert 2 <= later[len(later) // 2] <= 12  # the middle one: it goes up, and is cut again
 
 
+@pytest.mark.parametrize(("seconds", "fewer"), [(40.0, True), (0.1, False)])
+def test_answers_that_come_near_their_deadline_cut_what_is_in_flight(server, tmp_path, seconds, fewer):
+    """The deadline of an answer of 100 tokens is 70 seconds; by the clock of this test each takes `seconds`."""
+    now, values = [0.0], []
+
+    def slow(handler, body):
+        now[0] += seconds
+        echo(handler, body)
+
+    server.otherwise = slow
+    engine = OpenAI("m", "r1", base_url=server.url, backoff=0.01)
+    engine.routes.clock = lambda: now[0]
+    found = collect(
+        [f"{n}" for n in range(60)],
+        engine,
+        tmp_path,
+        concurrency=8,
+        on_answer=lambda *_: values.append(engine.places.value),
+    )
+    assert sum(isinstance(outcome, Generation) for outcome in found) == 60
+    assert (min(values) < 8) is fewer
+
+
 def test_an_engine_hears_of_its_caller_only_while_it_is_asked(server, tmp_path):
     engine = OpenAI("m", "r1", base_url=server.url)
     collect(["a"], engine, tmp_path)

@@ -34,6 +34,9 @@ OVERLOADED = frozenset({429, 503})
 """Of those, the ones that say nothing about the record: they stop the run when they do not end."""
 NOT_ASKABLE = frozenset({401, 402, 403, 404, 405})
 """Answers that every other record would get too."""
+SLOW = 0.5
+"""Of its deadline: an answer that took longer says that the endpoint is overloaded, before requests run out of time and are sent
+(and paid for) again."""
 LONGEST_WAIT = 300.0
 """An endpoint that wants a longer pause (a spent daily quota) stops the run instead."""
 
@@ -174,10 +177,12 @@ class OpenAI(EngineBase):
             lane = self.routes.choose(question, tried) or await self.routes.any(question)
             answered, sent = self._answered, self.routes.clock()
             lane.sent(sent)
+            deadline = self.deadline(sampling.max_tokens)
             try:
-                return await self._attempt(
-                    lane, data, self.deadline(sampling.max_tokens), sampling.max_tokens, bool(beginning)
-                )
+                found = await self._attempt(lane, data, deadline, sampling.max_tokens, bool(beginning))
+                if self.places is not None and self.routes.clock() - sent > SLOW * deadline:
+                    self.places.overloaded()
+                return found
             except _Again as again:
                 self._tell(lane, again, sent)
                 tried.add(lane)
