@@ -5,7 +5,8 @@ The paper drops responses that repeat a phrase without end and names neither mea
 
 - a long line that occurs often, anywhere (the line rule of TRIT, arXiv 2602.05940, repeat.py of its code: 20 characters, 6 times);
 - a passage that occurs often, anywhere, however it is broken into lines;
-- one unit back to back (TRIT's second rule asks for 6 of them; what is quoted 6 times on purpose is not back to back);
+- one unit back to back (TRIT's second rule asks for 6 of them; what is quoted 6 times on purpose is not back to back; the rule itself, over
+  words or characters, is `yisang.filters.trit`);
 - how far the text compresses: loops that change a word each time.
 
 datatrove's GopherRepetitionFilter judges pages: shares of repeated lines, paragraphs and word n-grams over a whole document, which a
@@ -112,7 +113,7 @@ class Repetition:
     """Verdict "repetition": "none", or the first bound that is reached: "back_to_back", "line", "passage", "compression".
 
     back_to_back: of one unit, `covered` characters or more in all; ten times as many where the unit has neither letter nor
-    digit (rules of tables, dots). lines: TRIT's. passages: that make up `share` of the text or more. compression: below it;
+    digit (rules of tables, dots); the measure `repeated_run` is how many characters the longest such run covers. lines: TRIT's. passages: that make up `share` of the text or more. compression: below it;
     only for texts of `long` characters or more, since a short text of few words compresses well. "missing" where the trace
     has no such part.
     """
@@ -152,6 +153,7 @@ class Repetition:
             "repeated_passages": found.passages,
             "repeated_unit": found.unit,
             "repeated_times": found.times,
+            "repeated_run": found.unit * found.times,
             "compression": found.compression,
         }
         return judged(trace, {"repetition": self._verdict(found, len(text))}, measures)
