@@ -136,7 +136,7 @@ class Pii:
 
 @dataclass(frozen=True)
 class MaskPii:
-    """Puts marks ([전화번호], <CREDENTIAL>) in the place of what `Pii` finds, in a prompt, or in a trace and its prompt.
+    """Puts the language's marks, or such as <CREDENTIAL>, in the place of what `Pii` finds, in a prompt, or in a trace and its prompt.
 
     Masked are the text, gold and options of a prompt, and the text, think and answer of a trace; ids stay, as they were made
     before. Measures: `pii_masked`, how many in the record's own text, and `pii_masked_kinds`.

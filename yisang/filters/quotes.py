@@ -29,8 +29,8 @@ class KeptQuotes:
     """Measures how many of the question's quoted spans and terms stand in the think part; keeps everything.
 
     A span stands in quotation marks on one line (“”, ‘’, "", '', 「」, 『』, 《》, 〈〉, «») and has a letter of the target
-    language; code and formulas are no quotations. A term is a word as [terms] of the language file describes it: in Korean,
-    words in Hangul without the particle behind them that the question has twice or more (곰은 … 곰보다: the term 곰). In a
+    language; code and formulas are no quotations. A term is a word as [terms] of the language file describes it: in Korean, a word
+    without the particle behind it that the question has twice or more (as "bear" in "bear-s are 3, fox-es 2 more than bear-s"). In a
     question a thing that is asked about has to be named again; words that occur once are mostly the sentence around it.
     A language without [terms] has none.
 
@@ -103,7 +103,7 @@ def terms_of(question: str, language: Language) -> list[str]:
     ending = re.compile(f"(?:{'|'.join(map(re.escape, endings))})$") if endings else None
     found: Counter[str] = Counter()
     for item in words:
-        # 고양이 stays whole where the question has it bare or with further particles too (고양이가).
+        # A word that only looks as if it had a particle stays whole: the question has it with further ones too.
         match = ending.search(item) if ending else None
         stem = item[: match.start()] if match else item
         longer = match and stem and any(item + particle in whole for particle in endings)

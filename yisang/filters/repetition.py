@@ -40,7 +40,8 @@ _PERIODS = 64
 
 @dataclass(frozen=True)
 class Repeats:
-    """lines: how often the commonest line of 20 characters or more occurs. passages: the commonest 32 characters. unit,
+    """lines: how often the commonest line of 20 characters or more occurs. passages: the commonest 32 characters, without
+    overlaps. unit,
     times: the characters of what stands back to back, and how often, of all such places the one that covers most; 0 and 0
     where nothing does. spoken: whether that unit has a letter or a digit. compression: bytes of the text, deflated, by its bytes; None for a blank text."""
 
@@ -83,12 +84,15 @@ def _passages(points: npt.NDArray[np.uint32], spoken: npt.NDArray[np.bool_]) -> 
     apart = (order[1:] - order[:-1])[same]  # stable, so equal passages stand in the order of the text
     said = np.concatenate(([0], spoken.cumsum()))
     worded = (said[PASSAGE:] - said[:-PASSAGE])[order] * 2 >= PASSAGE
-    most = _longest(same & worded[1:])[1] + 1
+    # A passage that overlaps itself is one: places are told apart by the stretch of 32 characters that they begin in.
+    stretch = order // PASSAGE
+    again = np.bincount(np.cumsum(~same), same & worded[1:] & (stretch[1:] != stretch[:-1]), minlength=1)
+    most = int(again.max()) + 1
     covered = unit = first = 0
     for period in _common(apart):
-        start, again = _longest(points[period:] == points[:-period])
-        if again >= period and again + period > covered:
-            covered, unit, first = again + period, period, start
+        start, held = _longest(points[period:] == points[:-period])
+        if held >= period and held + period > covered:
+            covered, unit, first = held + period, period, start
     return most, unit, covered // unit if unit else 0, first
 
 

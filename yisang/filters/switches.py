@@ -37,11 +37,11 @@ class Switches:
 
     A run is letters of one script side by side. Whatever else stands between two runs (blanks, digits, signs, letters of a
     third script) is passed over, and two runs of one side are one. A switch point is where two neighbouring runs are of
-    different sides: "the number of 곰은 is" has two, and "GPU를" one, as a particle is a word of its own language. Letters,
-    not words, are counted, since not every language puts blanks between words.
+    different sides: a Korean word in an English clause makes two, and a Korean particle behind "GPU" one, as a particle is a word of
+    its own language. Letters, not words, are counted, since not every language puts blanks between words.
 
     least: letters that a run of the other language needs; shorter ones are signs (x, A, in formulas) and passed over. The
-    target's runs count from one letter on, as one may be a word (곰).
+    target's runs count from one letter on, as a syllable may be a word.
     other: the language that is switched with. strip: as in `script_share`.
 
     Measures, named by the part: `think_switches`, `think_switch_letters` (of both sides), and `think_switch_rate`, switch

@@ -28,7 +28,9 @@ _CLOSING = ")]」』》〉】}"
 _ENDS = ".!?。！？…．;；"
 _GOES_ON = ",、，:：=+×÷/<>≤≥-–—&^_\\"
 _BEHIND = "*_~`\"'”’»)]」』》〉】 \t"
-_ITEM = re.compile(r"\s*(?:[-*+•]|[0-9]{1,3}[.)]|\(?[0-9A-Za-z가-힣]\)|#{1,6}|\|)\s")
+_RULE = re.compile(r"(?:\n[ \t]*(?:[-*_=~] ?){3,})+\s*$")
+_SMILE = re.compile(r"\s*[:;=^]['’]?-?[)(DP^]+$")
+_ITEM = re.compile(r"\s*(?:[-*+•]|[0-9]{1,3}[.)]|\(?\w\)|#{1,6}|\|)\s")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Unfinished:
         formula    $, $$, \\(, \\[ or \\begin{…} stays open
         box        \\boxed{ stays open
         bracket    a bracket of the last paragraph stays open
+        table      the last row of a table does not end as the one above it
         sentence   the last line ends with a sign or a word behind which a sentence goes on, or stops in the middle: it has
                    `tail` letters or more behind the last full stop, no ending of a sentence, and is no item of a list
 
@@ -73,7 +76,8 @@ class Unfinished:
 
     def signs(self, answer: str) -> list[str]:
         """What shows that this text goes on, in the order of the verdicts."""
-        text = nfc(answer).rstrip()
+        # A rule or a smile may stand behind the end.
+        text = _SMILE.sub("", _RULE.sub("", nfc(answer).rstrip())).rstrip()
         if not text:
             return ["empty"]
         if _open_fence(text):
@@ -85,6 +89,7 @@ class Unfinished:
             "formula": _open_formula(prose) or bool(_DOLLAR.search(paragraph)),
             "box": _open_box(prose),
             "bracket": _open_bracket(paragraph),
+            "table": _open_table(text),
             "sentence": self._goes_on(text, plain),
         }
         return [name for name, holds in found.items() if holds]
@@ -166,3 +171,8 @@ def _open_bracket(paragraph: str) -> bool:
         elif _OPENING.match(paragraph, place):
             depth += 1
     return depth > 0
+
+
+def _open_table(text: str) -> bool:
+    above, _, last = text.rpartition("\n")
+    return last.lstrip().startswith("|") and not last.endswith("|") and above.rstrip().endswith("|")
