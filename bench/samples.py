@@ -25,6 +25,7 @@ from yisang.teachers.generation import Sampling
 from yisang.teachers.prompts import MixedPrompt
 
 FILE = "made.jsonl"
+NAMES = ("곰", "여우", "사자", "기린", "토끼", "사슴", "늑대", "하마", "수달", "너구리")
 SENTENCES = {
     "ko": ("곰은 여우보다 세 마리 많다.", "다시 한번 확인해 보자.", "이 조건을 식으로 쓰면 다음과 같다.", "잠깐, 문제를 다시 읽어 보자."),
     "en": ("Wait, let me check that again.", "So the first number is larger.", "Let me read it once more.", "That cannot be right."),
@@ -83,13 +84,29 @@ def loops() -> Iterator[Sample]:
         yield made(language, "?", text, labels, f"{len(unit)} sentences, {times} times in turn")
 
 
+def passages() -> Iterator[Sample]:
+    """One passage again and again between others, and a few sentences in any order: neither stands back to back."""
+    problems = [make_problem(Request("ko", 3, 8, mode="mixed"), 37, n).trace.partition("</think>")[0] for n in range(12)]
+    words = " ".join(text.removeprefix("<think>").strip() for text in problems)
+    for number, times in enumerate((2, 3, 4, 6, 8, 16, 20, 30, 40)):
+        draw = Draw("passages", number)
+        passage = "But wait, let me go back to what the problem says about it:"
+        pieces = [words[place : place + 40] for place in (draw.below(len(words) - 40) for _ in range(times))]
+        text = words[:1500] + " " + " ".join(f"{passage} {piece}." for piece in pieces)
+        labels = Labels(repetition=times > 12, unfinished=None)
+        yield made("ko", "?", text, labels, f"a passage between others, {times} times")
+    for number, count in enumerate((150, 300, 600)):
+        draw = Draw("any order", number)
+        drawn = " ".join(f"잠깐, {draw.one(NAMES[:8])} 말이다." for _ in range(count))
+        yield made("ko", "?", drawn, Labels(repetition=True, unfinished=None), f"eight sentences in any order, {count} of them")
+
+
 def alike() -> Iterator[Sample]:
     """Texts whose lines are alike on purpose, which do not repeat themselves."""
-    names = ("곰", "여우", "사자", "기린", "토끼", "사슴", "늑대", "하마", "수달", "너구리")
     texts = {
         "a multiplication table": "\n".join(f"{a} × {b} = {a * b}" for a in range(2, 10) for b in range(1, 10)),
         "a table of squares": "| n | n² |\n|---|---|\n" + "\n".join(f"| {n} | {n * n} |" for n in range(1, 41)),
-        "options": "\n".join(f"({n}) {name}의 수는 {7 * n}마리이다." for n, name in enumerate(names, 1)),
+        "options": "\n".join(f"({n}) {name}의 수는 {7 * n}마리이다." for n, name in enumerate(NAMES, 1)),
         "a proof by cases": "\n\n".join(
             f"경우 {r}: n을 7로 나눈 나머지가 {r}이면 n = 7k + {r}이다. 이때 n² = 49k² + {14 * r}k + {r * r}이고, 이를 7로 나눈 나머지는 {r * r % 7}이다."
             for r in range(7)
@@ -97,14 +114,21 @@ def alike() -> Iterator[Sample]:
         "divisors tried one after another": "\n".join(
             f"Check {d}: 9973 / {d} leaves {9973 % d}, so {d} does not divide 9973." for d in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
         ),
+        "divisors tried one after another, in long sentences": "\n".join(
+            f"We divide 9973 by the prime number {d}, which leaves the remainder {9973 % d}, so {d} is not a divisor of 9973 and we go on with the next prime." for d in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
+        ),
+        "a long table of squares": "\n".join(f"{n} × {n} = {n * n}" for n in range(1, 200)),
+        "a search over pairs": "\n".join(f"a = {a}, b = {b}: a² + b² = {a * a + b * b}" for a in range(1, 13) for b in range(a, 13)),
+        "dates of a month": "\n".join(f"2024년 5월 {n}일 {'월화수목금토일'[(n + 1) % 7]}요일: 방문자 {n * n % 91}명" for n in range(1, 32)),
+        "a log": "```\n" + "\n".join(f"2024-05-01 12:{n:02}:07 INFO worker {n % 4}: batch {n} done, loss {2.5 - n / 30:.3f}" for n in range(60)) + "\n```",
         "code": "답은 다음과 같다.\n\n```python\n" + "\n".join(f"    if kind == {n}:\n        return values[{n}] + 1" for n in range(20)) + "\n```",
-        "records": "[\n" + ",\n".join(f'  {{"id": {n}, "name": "{name}", "count": {n * 3}}}' for n, name in enumerate(names)) + "\n]",
+        "records": "[\n" + ",\n".join(f'  {{"id": {n}, "name": "{name}", "count": {n * 3}}}' for n, name in enumerate(NAMES)) + "\n]",
         "a binary expansion": "Write 1000 in binary: " + " ".join(f"{1000 >> n} is {'odd' if 1000 >> n & 1 else 'even'}," for n in range(10)) + " so it is 1111101000.",
         "long division": "1 / 7: " + " ".join(f"10 × {r} = {10 * r}, {10 * r} ÷ 7 = {10 * r // 7}, remainder {10 * r % 7}." for r in (1, 3, 2, 6, 4, 5, 1, 3, 2, 6, 4, 5)),
         "a loop traced by hand": "\n".join(f"i = {n}: total = {n * (n + 1) // 2}" for n in range(1, 31)),
         "a recurrence": "\n".join(f"a({n}) = a({n - 1}) + a({n - 2}) = {n * 3} + {n * 2}" for n in range(2, 20)),
-        "a poem with one beginning": "\n".join(f"나는 오늘도 {name} 생각에 잠긴다" for name in names),
-        "dialogue": "\n".join(f"{'가' if n % 2 else '나'}: {name}을 보았니?" for n, name in enumerate(names)),
+        "a poem with one beginning": "\n".join(f"나는 오늘도 {name} 생각에 잠긴다" for name in NAMES),
+        "dialogue": "\n".join(f"{'가' if n % 2 else '나'}: {name}을 보았니?" for n, name in enumerate(NAMES)),
         "a check of every option": "\n\n".join(
             f"Option {'ABCDE'[n]}: we put x = {n + 2} into x² - 5x + 6 and get {(n + 2) ** 2 - 5 * (n + 2) + 6}." for n in range(5)
         ),
@@ -123,7 +147,7 @@ def made(language: str, question: str, text: str, labels: Labels, why: str, fini
 
 
 def lines() -> bytes:
-    found = [*gold(), *faulty(), *loops(), *alike()]
+    found = [*gold(), *faulty(), *loops(), *passages(), *alike()]
     numbered = (msgspec.structs.replace(sample, id=f"made-{n:03}") for n, sample in enumerate(found, 1))
     encoder = msgspec.json.Encoder()
     return b"".join(
