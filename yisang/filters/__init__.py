@@ -8,7 +8,13 @@ and is passed to a step of a recipe.
     quota        HashOrder, Quota             so many of a category, chosen by hash
     task         RecogniseTask                the worded tasks of a post, with their solution graphs
     repetition   Repetition                   a trace that says the same again and again
+    trit         TritRepetition               the same by TRIT's rules, over words or characters
     cot          ...                          verdicts and measures of a teacher's trace
+    refusal      Refusal                      a teacher that will not answer, or speaks of itself as a program
+    unfinished   Unfinished                   an answer that ends before its end
+    switches     Switches                     how often the thoughts change between two languages
+    quotes       KeptQuotes                   names and quoted words of the question that stay in the thoughts
+    pii          Pii, MaskPii                 numbers, addresses and keys that belong to someone; marks in their place
     grade        Grade, GoldPasses, VerifyTask    verdicts of an answer against its gold or its solution graph
     keep         Keep                         decide on verdicts and measures that are already there
     stored       NotMeasured                  read such verdicts and measures; an absent one is an error

@@ -137,13 +137,14 @@ class ThinkShare:
 class AnswerLanguage:
     """Verdict "answer_language": whether the answer is written in the target language.
 
-    "target" from a share of `low` among its letters on, else "other"; "no_letters" where code and formulas are all
+    "target" from a share of `low` among its letters on (names and terms in another script stay far above 0.3, an answer in
+    another language that quotes the question's names below it: docs/checks.md), else "other"; "no_letters" where code and formulas are all
     that it holds (a bare number), which a recipe may accept; "missing" without an answer or with a blank one. The
     paper names the check (arXiv 2510.04230, section 5.3), not the bound.
     """
 
     language: str
-    low: float = 0.5
+    low: float = 0.3
     blocks: tuple[str, ...] | None = None
     strip: tuple[str, ...] = ("code", "latex")
     _share: TargetShare = field(init=False, repr=False, compare=False)

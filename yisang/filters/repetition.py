@@ -5,7 +5,8 @@ The paper drops responses that repeat a phrase without end and names neither mea
 
 - a long line that occurs often, anywhere (the line rule of TRIT, arXiv 2602.05940, repeat.py of its code: 20 characters, 6 times);
 - a passage that occurs often, anywhere, however it is broken into lines;
-- one unit back to back (TRIT's second rule asks for 6 of them; what is quoted 6 times on purpose is not back to back);
+- one unit back to back (TRIT's second rule asks for 6 of them; what is quoted 6 times on purpose is not back to back; the rule itself, over
+  words or characters, is `yisang.filters.trit`);
 - how far the text compresses: loops that change a word each time.
 
 datatrove's GopherRepetitionFilter judges pages: shares of repeated lines, paragraphs and word n-grams over a whole document, which a
@@ -39,7 +40,8 @@ _PERIODS = 64
 
 @dataclass(frozen=True)
 class Repeats:
-    """lines: how often the commonest line of 20 characters or more occurs. passages: the commonest 32 characters. unit,
+    """lines: how often the commonest line of 20 characters or more occurs. passages: the commonest 32 characters, without
+    overlaps. unit,
     times: the characters of what stands back to back, and how often, of all such places the one that covers most; 0 and 0
     where nothing does. spoken: whether that unit has a letter or a digit. compression: bytes of the text, deflated, by its bytes; None for a blank text."""
 
@@ -82,12 +84,15 @@ def _passages(points: npt.NDArray[np.uint32], spoken: npt.NDArray[np.bool_]) -> 
     apart = (order[1:] - order[:-1])[same]  # stable, so equal passages stand in the order of the text
     said = np.concatenate(([0], spoken.cumsum()))
     worded = (said[PASSAGE:] - said[:-PASSAGE])[order] * 2 >= PASSAGE
-    most = _longest(same & worded[1:])[1] + 1
+    # A passage that overlaps itself is one: places are told apart by the stretch of 32 characters that they begin in.
+    stretch = order // PASSAGE
+    again = np.bincount(np.cumsum(~same), same & worded[1:] & (stretch[1:] != stretch[:-1]), minlength=1)
+    most = int(again.max()) + 1
     covered = unit = first = 0
     for period in _common(apart):
-        start, again = _longest(points[period:] == points[:-period])
-        if again >= period and again + period > covered:
-            covered, unit, first = again + period, period, start
+        start, held = _longest(points[period:] == points[:-period])
+        if held >= period and held + period > covered:
+            covered, unit, first = held + period, period, start
     return most, unit, covered // unit if unit else 0, first
 
 
@@ -112,7 +117,7 @@ class Repetition:
     """Verdict "repetition": "none", or the first bound that is reached: "back_to_back", "line", "passage", "compression".
 
     back_to_back: of one unit, `covered` characters or more in all; ten times as many where the unit has neither letter nor
-    digit (rules of tables, dots). lines: TRIT's. passages: that make up `share` of the text or more. compression: below it;
+    digit (rules of tables, dots); the measure `repeated_run` is how many characters the longest such run covers. lines: TRIT's. passages: that make up `share` of the text or more. compression: below it;
     only for texts of `long` characters or more, since a short text of few words compresses well. "missing" where the trace
     has no such part.
     """
@@ -152,6 +157,7 @@ class Repetition:
             "repeated_passages": found.passages,
             "repeated_unit": found.unit,
             "repeated_times": found.times,
+            "repeated_run": found.unit * found.times,
             "compression": found.compression,
         }
         return judged(trace, {"repetition": self._verdict(found, len(text))}, measures)

@@ -11,6 +11,9 @@
     text = "..."
     [tasks]                           optional: how worded tasks are said (yisang.tasks.wording)
     [grading]                         optional: how answers are written (yisang.grading.words)
+    [refusals] [sentences] [pii]      optional: patterns with examples (yisang.languages.patterns), read by
+                                      filters.refusal, filters.unfinished and filters.pii
+    [terms]                           optional: what the terms of a question are (filters.quotes)
 
 Files of one's own stand in the folder that the environment variable YISANG_LANGUAGES names. It is searched
 first, so a file there also takes the place of a shipped one.
@@ -33,6 +36,8 @@ from yisang.errors import UsageError
 Ranges = tuple[tuple[int, int], ...]
 
 FOLDER_VARIABLE = "YISANG_LANGUAGES"
+_OTHERS = ("tasks", "grading", "refusals", "sentences", "pii", "terms")
+"""Tables that are read where they are used, so that a file is loaded without compiling a hundred patterns."""
 _SHIPPED = Path(__file__).parent
 _CODE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _RANGE = re.compile(r"([0-9A-Fa-f]{4,6})(?:-([0-9A-Fa-f]{4,6}))?")
@@ -59,6 +64,10 @@ class Language:
     digest: str
     tasks: Mapping[str, Any] = field(default_factory=dict, hash=False)
     grading: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    refusals: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    sentences: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    pii: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    terms: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def prompt(self, name: str) -> TeacherPrompt:
         """The teacher prompt of this name; UsageError where the language's file has none."""
@@ -112,7 +121,7 @@ def _read(path: Path) -> Language:
 
 
 def _language(code: str, table: dict[str, Any], digest: str) -> Language:
-    _only(table, ("name", "native_name", "script", "prompts", "tasks", "grading"), "the file")
+    _only(table, ("name", "native_name", "script", "prompts", *_OTHERS), "the file")
     script = _table(table, "script")
     _only(script, ("default", "blocks"), "[script]")
     blocks = {name: _ranges(name, items) for name, items in _table(script, "blocks").items()}
@@ -131,8 +140,7 @@ def _language(code: str, table: dict[str, Any], digest: str) -> Language:
         tuple(default),
         prompts,
         digest,
-        _table(table, "tasks", {}),
-        _table(table, "grading", {}),
+        **{name: _table(table, name, {}) for name in _OTHERS},
     )
 
 

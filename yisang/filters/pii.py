@@ -1,0 +1,198 @@
+"""Personal numbers, addresses and keys in traces: found, said in masked form, and masked on request.
+
+Numbers have the shapes of a country and stand in its language's file, [pii]; what is the same everywhere stands in pii.toml,
+beside this file. Check digits and what stands around a number keep calculations apart from it
+(`yisang.languages.checksums`). datatrove's PIIFormatter knows addresses of mail and of hosts alone and writes other addresses
+in their place; its pattern takes quadratic time on a long word.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import msgspec
+
+from yisang.errors import UsageError
+from yisang.filters.cot import judged
+from yisang.languages import Language, load
+from yisang.languages.patterns import Pattern, patterns, read_patterns
+from yisang.records import Measure, Prompt, Trace, with_measures
+
+OPTIONAL = ("ip",)
+"""Kinds that are looked for only where they are named."""
+_SHOWN = 3
+R = TypeVar("R", Prompt, Trace)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One place of a text. kind: "phone", "email", "credential", ..."""
+
+    kind: str
+    start: int
+    end: int
+
+
+@functools.cache
+def _shipped() -> tuple[tuple[Pattern, ...], str]:
+    data = files("yisang.filters").joinpath("pii.toml").read_bytes()
+    return read_patterns(tomllib.loads(data.decode()), "pii.toml"), hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class PiiFinder:
+    """Finds what `kinds` names, in the shapes of these languages and in those of every language.
+
+    kinds: () for all but `OPTIONAL`. UsageError names a kind that neither has.
+    """
+
+    languages: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    _facts: tuple[Language, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.languages, str):
+            raise UsageError(f"PiiFinder: languages is {self.languages!r}; give a tuple of codes, such as ('ko',).")
+        object.__setattr__(self, "languages", tuple(self.languages))
+        object.__setattr__(self, "kinds", tuple(self.kinds))
+        object.__setattr__(self, "_facts", tuple(load(code) for code in self.languages))
+        known = {pattern.kind for pattern in self._all()}
+        if unknown := [kind for kind in self.kinds if kind not in known]:
+            raise UsageError(f"PiiFinder: no pattern finds {unknown[0]!r}; there are {', '.join(sorted(known))}.")
+
+    def identity(self) -> dict[str, Any]:
+        digests = [*(language.digest for language in self._facts), _shipped()[1]]
+        return {"languages": self.languages, "kinds": self.kinds, "digests": digests}
+
+    def _all(self) -> Iterable[Pattern]:
+        yield from _shipped()[0]
+        for language in self._facts:
+            yield from patterns(language, "pii")
+
+    def __call__(self, text: str) -> list[Found]:
+        """What is found, from left to right; of two that overlap the one that begins first, then the longer one."""
+        wanted = (
+            pattern
+            for pattern in self._all()
+            if (pattern.kind in self.kinds if self.kinds else pattern.kind not in OPTIONAL)
+        )
+        spans = sorted(
+            ((start, -end, pattern.kind) for pattern in wanted for start, end in pattern.spans(text) if end > start)
+        )
+        found: list[Found] = []
+        for start, minus_end, kind in spans:
+            if not found or start >= found[-1].end:
+                found.append(Found(kind, start, -minus_end))
+        return found
+
+    def mark(self, kind: str) -> str:
+        """What takes the place of such a thing: the first language's own mark, else the kind in capitals (<EMAIL>)."""
+        marks = (language.pii.get("marks", {}).get(kind) for language in self._facts)
+        return next((str(mark) for mark in marks if mark), f"<{kind.upper()}>")
+
+
+@dataclass(frozen=True)
+class Pii:
+    """Verdict "pii": "found" or "none", of the raw text. Nothing that is found is stored in the clear.
+
+    language: numbers in the shapes of its country and of the English file's, and what is the same everywhere. kinds: as in
+    `PiiFinder`; "ip" is looked for only where it is named.
+
+    Measures: `pii`, how many; `pii_kinds`, their kinds ("email+phone"); `pii_in_question`, how many of them stand in the question
+    too, where they may be made up as part of it; `pii_evidence`, the kinds, places and shapes of the first three: digits and
+    letters are *, so that phone@12 ***-****-**** shows what kind of thing was taken for a number and not which one.
+    """
+
+    language: str
+    kinds: tuple[str, ...] = ()
+    _finder: PiiFinder = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_finder", PiiFinder(tuple(dict.fromkeys((self.language, "en"))), self.kinds))
+        object.__setattr__(self, "kinds", self._finder.kinds)
+
+    def identity(self) -> dict[str, Any]:
+        return self._finder.identity()
+
+    def __call__(self, trace: Trace) -> Trace:
+        found = self._finder(trace.text)
+        measures: dict[str, Measure] = {
+            "pii": len(found),
+            "pii_kinds": "+".join(sorted({item.kind for item in found})),
+            "pii_in_question": sum(trace.text[item.start : item.end] in trace.prompt.text for item in found[:100]),
+            "pii_evidence": "; ".join(
+                f"{item.kind}@{item.start} {shape(trace.text[item.start : item.end])}" for item in found[:_SHOWN]
+            ),
+        }
+        return judged(trace, {"pii": "found" if found else "none"}, measures)
+
+
+@dataclass(frozen=True)
+class MaskPii:
+    """Puts the language's marks, or such as <CREDENTIAL>, in the place of what `Pii` finds, in a prompt, or in a trace and its prompt.
+
+    Masked are the text, gold and options of a prompt, and the text, think and answer of a trace; ids stay, as they were made
+    before. Measures: `pii_masked`, how many in the record's own text, and `pii_masked_kinds`.
+    """
+
+    language: str
+    kinds: tuple[str, ...] = ()
+    _finder: PiiFinder = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_finder", PiiFinder(tuple(dict.fromkeys((self.language, "en"))), self.kinds))
+        object.__setattr__(self, "kinds", self._finder.kinds)
+
+    def identity(self) -> dict[str, Any]:
+        marks = [language.pii.get("marks", {}) for language in self._finder._facts]
+        return {**self._finder.identity(), "marks": marks}
+
+    def __call__(self, record: R) -> R:
+        text, counts = self.masked(record.text)
+        changes: dict[str, Any] = {"text": text}
+        if isinstance(record, Trace):
+            changes |= {name: self._part(getattr(record, name)) for name in ("think", "answer")}
+            changes["prompt"] = self(record.prompt)
+        elif isinstance(record, Prompt):
+            changes |= {"gold": self._part(record.gold), "options": tuple(map(self._mask, record.options))}
+        else:
+            raise TypeError(f"MaskPii masks prompts and traces, and this is a {record.kind_name}; id {record.id}.")
+        measures: dict[str, Measure] = {
+            "pii_masked": counts.total(),
+            "pii_masked_kinds": "+".join(sorted(counts)),
+        }
+        changed = msgspec.structs.replace(record, **changes)
+        with_them = with_measures(changed, measures)
+        assert isinstance(with_them, type(record))
+        return with_them
+
+    def masked(self, text: str) -> tuple[str, Counter[str]]:
+        """The text with marks, and how many of each kind. What is left holds nothing more that is found."""
+        counts: Counter[str] = Counter()
+        while found := self._finder(text):
+            parts, place = [], 0
+            for item in found:
+                parts += [text[place : item.start], self._finder.mark(item.kind)]
+                place = item.end
+                counts[item.kind] += 1
+            # A mark may end what kept its neighbour from being found, so it is looked again.
+            text = "".join([*parts, text[place:]])
+        return text, counts
+
+    def _mask(self, text: str) -> str:
+        return self.masked(text)[0]
+
+    def _part(self, text: str | None) -> str | None:
+        return None if text is None else self._mask(text)
+
+
+def shape(text: str) -> str:
+    """Its punctuation alone: every letter and digit is *, at most 40 signs."""
+    return "".join("*" if sign.isalnum() else sign for sign in text[:40])
