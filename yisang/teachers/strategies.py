@@ -4,7 +4,7 @@ A strategy is asked for one sample of one prompt and gives its attempts, the las
 them go on as traces, so that the same checks, further down in the recipe, drop those that failed and the books say why.
 Every call goes through the answer store, so that a strategy that was killed half-way goes on from what was answered.
 
-Best of n, agreement and pass rate compare finished traces, so they are no strategies but steps of a recipe (`yisang.filters.samples`).
+Best of n, agreement and pass rate compare finished traces, so they are no strategies but steps of a recipe (`yisang.filters.best_of`).
 """
 
 from __future__ import annotations

@@ -154,6 +154,6 @@ def _of_one_prompt(traces: Iterator[Trace], who: str) -> list[Trace]:
     held = list(traces)
     if len({trace.prompt.id for trace in held}) > 1:
         raise ValueError(
-            f"{who} was given traces of several prompts. Group by prompt: Group(key=yisang.filters.samples.prompt_of, fn={who}(...))."
+            f"{who} was given traces of several prompts. Group by prompt: Group(key=yisang.filters.best_of.prompt_of, fn={who}(...))."
         )
     return held
