@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from yisang.errors import YisangError
-from yisang.filters.best_of import Sample, read_samples
+from yisang.filters.samples import Sample, read_samples
 from yisang.filters.tuning import CHECKS, Score, score
 
 

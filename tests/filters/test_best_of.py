@@ -6,8 +6,8 @@ import pytest
 
 from yisang.errors import UsageError
 from yisang.filters import best_of as module
-from yisang.filters.grade import Grade, GraderFailed
 from yisang.filters.best_of import Agreement, BestOf, PassRate, prompt_of
+from yisang.filters.grade import Grade, GraderFailed
 from yisang.filters.stored import NotMeasured
 from yisang.grading import Grade as Outcome
 from yisang.records import Drop, Prompt, Trace
