@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped and resumable.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -151,7 +152,7 @@ def run(
     context: typer.Context,
     recipe: RecipeArgument,
     out: Annotated[str, typer.Option("--out", help="The run folder; the same command continues a stopped run.")],
-    on: Annotated[str, typer.Option("--on", help="The runner: local or beam.")] = "local",
+    on: Annotated[str, typer.Option("--on", help="The runner: local, beam, ray, slurm or nodes.")] = "local",
     workers: Annotated[int, typer.Option("--workers", help="Processes that work side by side.")] = 1,
     inputs: InputsOption = None,
     limit: LimitOption = None,
@@ -166,17 +167,45 @@ def run(
     from yisang.pipelines.phases import Setting
     from yisang.pipelines.recipe import load
     from yisang.pipelines.report import books_text
-    from yisang.pipelines.run import run_recipe
+    from yisang.pipelines.run import check_recipe, run_recipe
 
     setting = Setting(
         out=out,
         answers=answers,
         teacher=_teacher_setting(teacher, teacher_option or [], concurrency, price),
     )
+    if on == "slurm":
+        from yisang.pipelines.runners.slurm import submit
+
+        loaded = load(recipe, inputs)
+        check_recipe(loaded, setting, limit=limit, strict=strict)
+        given: list[tuple[str, Any]] = [
+            ("--inputs", inputs),
+            ("--limit", limit),
+            ("--answers", answers),
+            ("--price", price),
+        ]
+        given += [("--teacher", teacher), ("--concurrency", concurrency)]
+        given += [("--teacher-option", option) for option in teacher_option or []]
+        words = ["run", recipe, "--out", os.path.abspath(out), *(["--strict"] if strict else [])]
+        words += [f"{name}={value}" for name, value in given if value not in (None, "")]
+        print(submit(loaded.recipe.name, out, words, workers, context.args))
+        return
     books = run_recipe(
         load(recipe, inputs), setting, on=on, workers=workers, limit=limit, strict=strict, options=context.args, say=say
     )
     print(books_text(books))
+
+
+@app.command()
+def join(
+    out: Annotated[str, typer.Argument(metavar="RUN", help="The folder that a run with --on nodes works in.")],
+    workers: Annotated[int, typer.Option("--workers", help="Processes of this machine.")] = 1,
+) -> None:
+    """Works on a run that another machine leads (`yisang run RECIPE --out RUN --on nodes`), until it ends."""
+    from yisang.pipelines.runners.nodes import join as join_run
+
+    join_run(out, workers)
 
 
 @app.command()
@@ -246,7 +275,7 @@ def publish(
 @app.command()
 def quickstart(
     out: Annotated[str, typer.Option("--out", help="The run folder.")] = "out/quickstart",
-    on: Annotated[str, typer.Option("--on", help="The runner: local or beam.")] = "local",
+    on: Annotated[str, typer.Option("--on", help="The runner: local, beam, ray, slurm or nodes.")] = "local",
     workers: Annotated[int, typer.Option("--workers", help="Processes that work side by side.")] = 2,
     teacher: Annotated[str, typer.Option("--teacher", help="mini, or scripted, which is no model.")] = "mini",
     student: Annotated[

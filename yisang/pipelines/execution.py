@@ -57,6 +57,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
     read: int
     rows: int | None
     note: msgspec.Raw = msgspec.Raw(b"null")
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ class _Heart:
         out = self._out
         read = out.read if out.through is None else out.through
         note = msgspec.Raw(msgspec.json.encode(out.note() if out.note is not None else None))
-        beat = Heartbeat(self._number, self._work.index, os.getpid(), read, self._work.rows, note)
+        beat = Heartbeat(self._number, self._work.index, os.getpid(), read, self._work.rows, note, os.uname().nodename)
         temporary = f"{self._path}.{os.getpid()}"
         with open(temporary, "wb") as file:
             file.write(msgspec.json.encode(beat))

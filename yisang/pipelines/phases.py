@@ -112,6 +112,10 @@ class Phase(ABC):
     @abstractmethod
     def run(self, work: Work, inputs: Inputs, out: ShardWriter, setting: Setting) -> None: ...
 
+    def alone(self, setting: Setting) -> bool:
+        """Whether a shard of it wants its machine for itself, as one with servers on all GPUs does."""
+        return False
+
     def told(self, notes: list[msgspec.Raw], seconds: float, setting: Setting) -> str:
         """A sentence for a person from what the phase's shards have last noted in these seconds (`ShardWriter.note`)."""
         return ""

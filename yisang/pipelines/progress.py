@@ -73,7 +73,7 @@ class Progress:
 
     def death(self) -> WorkerDied | None:
         """The worker that an engine has just failed over, where one is gone that had not finished its shard."""
-        gone = next((beat for beat in self._heartbeats() if not alive(beat.pid)), None)
+        gone = next((beat for beat in self._heartbeats() if not _alive(beat)), None)
         return self._about(gone) if gone is not None else None
 
     def _about(self, beat: Heartbeat) -> WorkerDied:
@@ -107,7 +107,7 @@ class Progress:
     def _gone(self, beat: Heartbeat) -> bool:
         """Whether the process of a heartbeat has been missing for two looks, so that it has not just ended."""
         name = f"{beat.phase}-{beat.shard}"
-        if alive(beat.pid):
+        if _alive(beat):
             self._missing.pop(name, None)
             return False
         self._missing[name] = self._missing.get(name, 0) + 1
@@ -160,3 +160,8 @@ class Progress:
         left = f", about {seconds * (1 - share) / share:.0f} s left" if share > 0.02 else ""
         told = self._told(number, seconds)
         return f"{head}: {done} of {total} shards, {share:.0%}{left}{'; ' if told else ''}{told}"
+
+
+def _alive(beat: Heartbeat) -> bool:
+    """Whether a worker runs; one of another machine is taken to, as that machine's claims tell (`runners.claims`)."""
+    return beat.host not in ("", os.uname().nodename) or alive(beat.pid)

@@ -28,6 +28,7 @@ from yisang.pipelines.phases import Setting
 from yisang.pipelines.progress import Progress, WorkerDied
 from yisang.pipelines.recipe import Loaded
 from yisang.pipelines.runners import runner
+from yisang.pipelines.runners.claims import CLAIMS, await_leavers
 from yisang.processes import die_with_parent
 from yisang.records import SCHEMA_VERSION
 from yisang.signals import stoppable
@@ -100,6 +101,8 @@ def run_recipe(
         phase.check(setting)
     out = _open_folder(setting.out)
     with lock(out):
+        if out.local:
+            await_leavers(Path(out.path(CLAIMS)), say)
         out.remove_unfinished()
         finished = read_manifest(out)
         whole = all(
@@ -149,6 +152,11 @@ def run_before(
         for phase in plan.phases[:number]:
             phase.check(setting)
         work.do(out, number)
+
+
+def check_recipe(loaded: Loaded, setting: Setting, *, limit: int | None = None, strict: bool = False) -> None:
+    """Raises UsageError for a recipe that cannot be sent to workers, before it is given to a cluster."""
+    _prepared(loaded, setting, limit, strict)[2].payload()
 
 
 def _prepared(

@@ -20,7 +20,19 @@ def _beam(payload: bytes, phases: int, **settings: Any) -> None:
     run(payload, phases, **settings)
 
 
-RUNNERS: dict[str, Callable[..., None]] = {"local": _local, "beam": _beam}
+def _nodes(payload: bytes, phases: int, **settings: Any) -> None:
+    from yisang.pipelines.runners.nodes import run
+
+    run(payload, phases, **settings)
+
+
+def _ray(payload: bytes, phases: int, **settings: Any) -> None:
+    from yisang.pipelines.runners.ray import run
+
+    run(payload, phases, **settings)
+
+
+RUNNERS: dict[str, Callable[..., None]] = {"local": _local, "beam": _beam, "nodes": _nodes, "ray": _ray}
 """By name: run(payload, phases, workers=, options=, logs=)."""
 
 

@@ -22,7 +22,7 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.filters.base_filter import BaseFilter, get_filter_result
 from loguru import logger
 
-from yisang.pipelines.execution import commit_phase, plan_shards, run_shard
+from yisang.pipelines.execution import commit_phase, load_job, plan_shards, run_shard
 from yisang.pipelines.progress import WorkerDied
 from yisang.processes import die_with, die_with_parent
 from yisang.records import Drop, Measure, Prompt, Record, with_measures
@@ -56,6 +56,7 @@ class ShardBlock(PipelineStep):
 def run(payload: bytes, phases: int, *, workers: int, options: list[str], logs: str) -> None:
     """Runs all phases on this machine with `workers` processes. logs: folder for datatrove's own files."""
     # The fork server imports what workers need once (pyarrow imports pandas, where it is installed, at its first array).
+    job = load_job(payload)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "pandas"])
     with contextlib.ExitStack() as closing:
@@ -71,7 +72,8 @@ def run(payload: bytes, phases: int, *, workers: int, options: list[str], logs: 
                     logging_dir=os.path.join(logs, f"{number:02d}"),
                     skip_completed=False,
                 )
-                executor.run_in(pool)
+                alone = job.plan.phases[number].alone(job.setting)
+                executor.run_in(None if alone else pool)
             commit_phase(payload, number)
 
 

@@ -93,6 +93,11 @@ class TeachPhase(Phase):
         least = LEAST_OF_ENDPOINT if self.stage.teacher.engine in SERVED else MIN_SHARD_ROWS
         return even_slices(inputs.manifests[0], least)
 
+    def alone(self, setting: Setting) -> bool:
+        assert self.stage is not None
+        engine = (setting.teacher or TeacherSetting()).engine or self.stage.teacher.engine
+        return "vllm" in (engine, *(other.engine for other in self.stage.strategy.teachers))
+
     def told(self, notes: list[msgspec.Raw], seconds: float, setting: Setting) -> str:
         counters = sum((msgspec.json.decode(note, type=Counters) for note in notes), Counters())
         return told(counters, seconds, (setting.teacher or TeacherSetting()).price)

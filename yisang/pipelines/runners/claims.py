@@ -1,0 +1,108 @@
+"""Who does which shard, where several machines work on one run: claims in the run folder, which they all see.
+
+A claim is a file that only one can create. Its holder touches it while it works; one that nobody has touched for a while was left
+by a machine that is gone, and another takes it over. Times are those of the shared file system, as clocks of machines differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+CLAIMS = "claims"
+"""The folder of a run for them. Not the one for work, which goes away with its leader: who works on when the next one comes keeps
+what it has claimed."""
+BEAT = 10.0
+"""Seconds between two touches."""
+LOOK = 0.5
+"""Seconds between two looks into the run folder."""
+STALE = 120.0
+"""Seconds after which an untouched claim is nobody's. File systems that are shared may tell of a change half a minute late."""
+
+
+class Lease:
+    """A file that this process touches until the block ends, and then removes."""
+
+    def __init__(self, path: Path, beat: float = BEAT):
+        self._path, self._beat = path, beat
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._touch, name=f"lease {path.name}", daemon=True)
+
+    def __enter__(self) -> Lease:
+        self._thread.start()
+        return self
+
+    def _touch(self) -> None:
+        while not self._over.wait(self._beat):
+            with contextlib.suppress(OSError):  # the folder may be gone with the run; a full disk is told by the shard
+                os.utime(self._path)
+
+    def __exit__(self, *failure: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._path.unlink(missing_ok=True)
+
+
+def signature() -> str:
+    return f"{os.uname().nodename}:{os.getpid()}"
+
+
+def claim(path: Path, *, stale: float = STALE, beat: float = BEAT) -> Lease | None:
+    """The lease of a file, if nobody else holds it; to be entered at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    age = age_of(path)
+    if age is not None:
+        if age < stale:
+            return None
+        # Of several that find it stale, one renames it.
+        aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.stale")
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return None
+        aside.unlink(missing_ok=True)
+    try:
+        with open(path, "x") as file:
+            file.write(signature())
+    except FileExistsError:
+        return None
+    return Lease(path, beat)
+
+
+def await_leavers(folder: Path, say: Callable[[str], None], *, stale: float = STALE) -> None:
+    """Waits until nobody holds a claim in a folder: members of a leader that is gone, which end within seconds."""
+    told = False
+    while any((age := age_of(path)) is not None and age < stale for path in held(folder)):
+        if not told:
+            say("waiting for machines that still work for the run that was stopped")
+            told = True
+        time.sleep(LOOK)
+
+
+def held(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+
+
+def age_of(path: Path) -> float | None:
+    """Seconds since a file was touched, by the file system's own clock; None where there is no such file."""
+    with _touched(path.parent) as now:
+        try:
+            return now - path.stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+
+@contextlib.contextmanager
+def _touched(folder: Path) -> Iterator[float]:
+    """What time it is on the file system of a folder."""
+    probe = folder / f".{signature()}.{threading.get_ident()}"
+    try:
+        probe.touch()
+        yield probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)
