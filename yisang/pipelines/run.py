@@ -288,7 +288,8 @@ def _open_folder(address: str) -> Folder:
         raise UsageError(
             f"Cannot write to {address}: {error.strerror or error}. Choose another folder with --out."
         ) from error
-    if out.names() and not (out.exists("recipe.json") or out.exists("lock")):
+    # The folder of a Slurm job's script and log is there before the run is.
+    if set(out.names()) - {"slurm"} and not (out.exists("recipe.json") or out.exists("lock")):
         raise UsageError(f"{address} holds other files and no run. Choose a new or empty folder with --out.")
     return out
 

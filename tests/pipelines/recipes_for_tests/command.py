@@ -22,6 +22,11 @@ def main() -> int:
         from recipes_for_tests.helpers import here
 
         RUNNERS["here"] = here
+    if on == "leaderless":  # a leader without workers of its own machine
+        from yisang.pipelines.runners import RUNNERS
+        from yisang.pipelines.runners.nodes import lead
+
+        RUNNERS[on] = lambda payload, phases, **_: lead(payload, phases, workers=0)
     try:
         run_recipe(load(recipe), Setting(out=out), on=on, workers=int(workers), say=partial(print, flush=True))
     except YisangError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,20 +51,20 @@ def signature() -> str:
     return f"{os.uname().nodename}:{os.getpid()}"
 
 
-def claim(path: Path, *, stale: float = STALE, beat: float = BEAT) -> Lease | None:
-    """The lease of a file, if nobody else holds it; to be entered at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    age = age_of(path)
-    if age is not None:
-        if age < stale:
+def claim(folder: Path, name: str, *, stale: float = STALE, beat: float = BEAT) -> Lease | None:
+    """The lease of `name`, if nobody else holds it; to be entered at once.
+
+    A claim's file has a number. A stale one is neither removed nor replaced, since of two that find it stale the slower one might
+    so take the other's: whoever creates the file of the next number has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = [int(path.suffix[1:]) for path in held(folder) if path.stem == name]
+    number = max(numbers, default=-1)
+    if number >= 0:
+        age = age_of(folder / f"{name}.{number}")
+        if age is None or age < stale:  # None: it was given back just now
             return None
-        # Of several that find it stale, one renames it.
-        aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.stale")
-        try:
-            path.rename(aside)
-        except FileNotFoundError:
-            return None
-        aside.unlink(missing_ok=True)
+    path = folder / f"{name}.{number + 1}"
     try:
         with open(path, "x") as file:
             file.write(signature())

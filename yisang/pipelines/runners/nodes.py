@@ -179,7 +179,7 @@ def _one_shard(payload: bytes, job: Job, number: int) -> bool:
     for work in plan.works:
         if _done(boundary, work.index):
             continue
-        lease = claim(claims / f"{number}-{work.index}")
+        lease = claim(claims, f"{number}-{work.index}")
         if lease is None:
             continue
         with lease:

@@ -69,7 +69,7 @@ def script(name: str, out: str, command: Sequence[str], workers: int, options: S
         "--requeue",
         "--open-mode=append",
         f"--signal=B:USR1@{WARNING}",
-        f"--output={out}/slurm/%j.log",
+        f'--output="{out}/slurm/%j.log"',
         *options,
     ]
     lines = "\n".join(f"#SBATCH {option}" for option in head)
