@@ -6,6 +6,7 @@ openai        any OpenAI-compatible endpoint, or several: vLLM, SGLang, `transfo
 transformers  a model in this process, from the Hub or a folder
 mini          the small models that ship with the package, in this process
 vllm          vLLM servers, one for each GPU or tensor-parallel group, that are started and watched here
+vllm-offline  vLLM in this process
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ ENGINES: dict[str, Callable[[], Callable[..., Engine]]] = {
     "scripted": _loader("yisang.teachers.engines.scripted", "Scripted"),
     "transformers": _loader("yisang.teachers.engines.transformers", "Transformers"),
     "vllm": _loader("yisang.teachers.engines.vllm", "VLLM"),
+    "vllm-offline": _loader("yisang.teachers.engines.vllm_offline", "VLLMOffline"),
 }
 """Name → a function that imports and returns the engine's class, which takes (model, revision, **options)."""
 
@@ -67,6 +69,7 @@ _NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
     "scripted": ((), ""),
     "transformers": (("torch", "transformers"), "train"),
     "vllm": (("vllm",), "vllm"),
+    "vllm-offline": (("vllm",), "vllm"),
 }
 """The packages that an engine runs on, and the extra that installs them."""
 _ELSEWHERE = {"vllm": "command"}

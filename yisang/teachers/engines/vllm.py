@@ -174,12 +174,7 @@ class VLLM(OpenAI):
 
 def _model_words(model: str, revision: str, path: str | None) -> list[str]:
     if path is None and model in models.shipped():
-        if revision != models.revision(model):
-            raise UsageError(
-                f"The model {model} that ships with this version of yisang has the revision {models.revision(model)}, but "
-                f"{revision!r} is declared. Declare that one, with models from yisang.teachers."
-            )
-        path = str(models.folder(model))
+        path = models.of_revision(model, revision)
     if path is not None:
         return ["--model", path, "--served-model-name", model]
     return ["--model", model, "--served-model-name", model, "--revision", revision, "--tokenizer-revision", revision]
