@@ -34,10 +34,11 @@ SHORT = Sampling(max_tokens=100)
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch):
+def _alone(monkeypatch, tmp_path):
     for name in ("CUDA_VISIBLE_DEVICES", "VLLM_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", "/nowhere")  # no nvidia-smi
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # where GPUs are claimed
     yield
     servers._stop_all()
     servers._shared.clear()
@@ -207,6 +208,29 @@ def test_servers_live_on_for_the_next_stream(opened):
     engine = opened(linger=600.0)
     (first,), (second,) = ask(engine, "1"), ask(pickle.loads(pickle.dumps(engine)), "2")
     assert told(first)["pid"] == told(second)["pid"]
+
+
+def test_servers_that_nobody_uses_leave_their_gpus_to_others(opened):
+    (first,) = ask(opened(gpus="0,1", tensor_parallel=2, linger=600.0), "1")
+    (second,) = ask(opened(gpus="1", max_model_len=99), "2")
+    assert told(second)["gpus"] == "1"
+    assert gone(told(first)["pid"])
+
+
+def test_a_gpu_that_another_process_uses_is_not_used_twice(opened, tmp_path):
+    code = (
+        "import sys; from yisang.teachers.engines.servers import _claimed; held = _claimed(['gpu-of-a-test']);"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    here = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, env=here, **pipes) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(TeacherUnavailable, match=f"gpu-of-a-test is used by servers that process {other.pid} of"):
+            ask(opened(gpus="gpu-of-a-test"), "1")
+        other.kill()
+    (answer,) = ask(opened(gpus="gpu-of-a-test"), "1")
+    assert told(answer)["gpus"] == "gpu-of-a-test"
 
 
 def test_a_key_of_the_servers_comes_from_the_environment(opened, monkeypatch, tmp_path):

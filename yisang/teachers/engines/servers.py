@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import http.client
 import logging
 import os
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,12 +66,19 @@ class Plan:
     hang: float = 120.0
     linger: float = 60.0
 
+    @property
+    def gpus(self) -> frozenset[str]:
+        """By the names of CUDA_VISIBLE_DEVICES."""
+        told = (dict(launch.environment).get("CUDA_VISIBLE_DEVICES", "") for launch in self.launches)
+        return frozenset(name for names in told for name in names.split(",") if name)
+
 
 class Servers:
     """addresses: of each server, None while it cannot be asked. failure: why none of them will be back."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
+        self._claims = _claimed(plan.gpus)
         self.addresses: list[str | None] = [None] * len(plan.launches)
         self.failure: TeacherUnavailable | None = None
         self.starts = [0] * len(plan.launches)
@@ -113,6 +121,7 @@ class Servers:
                 process.terminate()
         for thread in self._threads:
             thread.join()
+        self._claims.close()
 
     def log(self, number: int) -> Path:
         return self.logs / f"server-{number}.log"
@@ -222,13 +231,44 @@ _sharing = threading.Lock()
 
 
 def acquire(plan: Plan) -> Servers:
-    """The servers of a plan, started if they do not run in this process. To be given back with `release`."""
+    """The servers of a plan, started if they do not run in this process. To be given back with `release`.
+
+    Servers that live on unused, and hold a GPU that these want, are ended. Raises TeacherUnavailable where a GPU is used otherwise.
+    """
     with _sharing:
         found = _shared.get(plan)
-        if found is None or found.failure is not None:
-            found = _shared[plan] = Servers(plan)
+        if found is not None and found.failure is None:
+            found.users += 1
+            return found
+        for other in list(_shared.values()):
+            if not other.users and (other.plan == plan or other.plan.gpus & plan.gpus):
+                del _shared[other.plan]
+                other.stop()
+        found = _shared[plan] = Servers(plan)
         found.users += 1
         return found
+
+
+def _claimed(gpus: Collection[str]) -> contextlib.ExitStack:
+    """Locks on GPUs, one file for each, held until it is closed. Two servers on one GPU would end for lack of memory."""
+    with contextlib.ExitStack() as held:
+        folder = Path(tempfile.gettempdir(), f"yisang-gpus-{os.getuid()}")
+        if gpus:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        for name in sorted(gpus):
+            file = held.enter_context((folder / name.replace("/", "-")).open("a+"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise TeacherUnavailable(
+                    f"GPU {name} is used by servers that process {file.read().strip() or '?'} of yisang has started. Give these others "
+                    "with the option gpus, or wait; a run asks from one process, with --workers 1."
+                ) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        return held.pop_all()
 
 
 def release(servers: Servers) -> None:
