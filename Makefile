@@ -54,6 +54,7 @@ bench: $(TEST)
 
 reproductions: $(TEST)
 	$(BIN)/python -m bench.grading
+	$(BIN)/python -m bench.greedy
 	$(BIN)/python -m bench.mini_base
 	$(BIN)/python -m bench.mini_sft
 

@@ -38,6 +38,7 @@ PAGES = (
     "docs/evals.md",
     "docs/sft.md",
     "docs/mini.md",
+    "docs/teachers.md",
 )
 """Pages whose blocks are run. README.ko.md has the blocks of README.md, which a test of its own compares."""
 LEAST_COMMANDS = {
@@ -49,6 +50,7 @@ LEAST_COMMANDS = {
     "docs/evals.md": 5,
     "docs/sft.md": 2,
     "docs/mini.md": 0,
+    "docs/teachers.md": 0,
 }
 LEAST_PYTHON = {
     "README.md": 0,
@@ -59,6 +61,7 @@ LEAST_PYTHON = {
     "docs/evals.md": 3,
     "docs/sft.md": 0,
     "docs/mini.md": 0,
+    "docs/teachers.md": 1,
 }
 """So that a pattern that no longer matches anything is noticed."""
 SHELLS = ("sh", "console", "bash", "shell")

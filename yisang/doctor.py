@@ -30,7 +30,7 @@ def examine() -> list[Finding]:
 
 
 def _examine() -> list[Finding]:
-    from yisang.teachers.engines import available, packages_of
+    from yisang.teachers.engines import available, extra_of
 
     good = (3, 11) <= sys.version_info[:2] < (3, 13)
     findings = [
@@ -42,9 +42,7 @@ def _examine() -> list[Finding]:
     ]
     for name, problem in available().items():
         says = problem.partition(": ")[0] if problem else _import_problem(name)
-        findings.append(
-            _finding("engine", name, not says, says, _install("train" if "torch" in packages_of(name) else ""))
-        )
+        findings.append(_finding("engine", name, not says, says, _install(extra_of(name))))
     for extra, packages in _EXTRAS.items():
         missing = [package for package in packages if not _installed(package)]
         says = f"not installed: {', '.join(missing)}" if missing else ""

@@ -35,7 +35,7 @@ def run(engine, messages, sampling=Sampling(), sample=0):
 
 
 def test_an_unknown_engine_is_refused_with_the_names():
-    with pytest.raises(UsageError, match="echo, mini, openai, scripted, transformers"):
+    with pytest.raises(UsageError, match="echo, mini, openai, scripted, transformers, vllm, vllm-offline"):
         open_engine(Teacher(engine="vlm", model="m", revision="r"))
 
 

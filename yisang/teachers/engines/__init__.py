@@ -2,9 +2,11 @@
 
 echo          no model: restates the question (tests, dry runs)
 scripted      no model: solves worded tasks from their graphs, with faults on request, and declines the rest
-openai        any OpenAI-compatible endpoint: vLLM, SGLang, `transformers serve`, a vendor
+openai        any OpenAI-compatible endpoint, or several: vLLM, SGLang, `transformers serve`, a vendor
 transformers  a model in this process, from the Hub or a folder
 mini          the small models that ship with the package, in this process
+vllm          vLLM servers, one for each GPU or tensor-parallel group, that are started and watched here
+vllm-offline  vLLM in this process
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ __all__ = [
     "TeacherRejected",
     "TeacherUnavailable",
     "available",
+    "extra_of",
     "open_engine",
     "packages_of",
     "request_body",
@@ -54,30 +57,42 @@ ENGINES: dict[str, Callable[[], Callable[..., Engine]]] = {
     "openai": _loader("yisang.teachers.engines.openai", "OpenAI"),
     "scripted": _loader("yisang.teachers.engines.scripted", "Scripted"),
     "transformers": _loader("yisang.teachers.engines.transformers", "Transformers"),
+    "vllm": _loader("yisang.teachers.engines.vllm", "VLLM"),
+    "vllm-offline": _loader("yisang.teachers.engines.vllm_offline", "VLLMOffline"),
 }
 """Name → a function that imports and returns the engine's class, which takes (model, revision, **options)."""
 
 _NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
     "echo": ((), ""),
-    "mini": (("torch", "transformers"), "pip install 'yisang[train]'"),
-    "openai": (("aiohttp",), "pip install yisang"),
+    "mini": (("torch", "transformers"), "train"),
+    "openai": (("aiohttp",), ""),
     "scripted": ((), ""),
-    "transformers": (("torch", "transformers"), "pip install 'yisang[train]'"),
+    "transformers": (("torch", "transformers"), "train"),
+    "vllm": (("vllm",), "vllm"),
+    "vllm-offline": (("vllm",), "vllm"),
 }
-"""The packages that an engine imports, and the command that installs them."""
+"""The packages that an engine runs on, and the extra that installs them."""
+_ELSEWHERE = {"vllm": "command"}
+"""The option by which an engine takes its packages from another environment."""
 
 
 def packages_of(engine: str) -> tuple[str, ...]:
-    """The packages that an engine imports."""
+    """The packages that an engine runs on."""
     return _NEEDS[engine][0]
+
+
+def extra_of(engine: str) -> str:
+    """The extra of yisang that brings them, "" where yisang itself does."""
+    return _NEEDS[engine][1]
 
 
 def available() -> dict[str, str | None]:
     """For each engine None where it can run here, else what is missing and the command that mends it."""
     found: dict[str, str | None] = {}
-    for name, (packages, command) in _NEEDS.items():
+    for name, (packages, extra) in _NEEDS.items():
         missing = [package for package in packages if importlib.util.find_spec(package) is None]
         verb = "is" if len(missing) == 1 else "are"
+        command = f"pip install 'yisang[{extra}]'" if extra else "pip install yisang"
         found[name] = f"{' and '.join(missing)} {verb} not installed: {command}" if missing else None
     return found
 
@@ -86,11 +101,11 @@ def open_engine(teacher: Teacher, **options: Any) -> Engine:
     """The engine of a declared teacher; `options` (from the command line) go before those of the declaration."""
     if teacher.engine not in ENGINES:
         raise UsageError(f"There is no engine {teacher.engine!r}. Choose one of: {', '.join(sorted(ENGINES))}.")
+    given = {**teacher.options, **options}
     missing = available()[teacher.engine]
-    if missing:
+    if missing and _ELSEWHERE.get(teacher.engine) not in given:
         raise UsageError(f"The engine {teacher.engine} cannot run here: {missing}.")
     make = ENGINES[teacher.engine]()
-    given = {**teacher.options, **options}
     accepted = [name for name in inspect.signature(make).parameters if name not in ("model", "revision")]
     unknown = sorted(set(given) - set(accepted))
     if unknown:

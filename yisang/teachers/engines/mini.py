@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from yisang.errors import UsageError
 from yisang.teachers import models
 from yisang.teachers.engines.transformers import Transformers
 
@@ -26,13 +25,6 @@ class Mini(Transformers):
     """
 
     def __init__(self, model: str, revision: str, *, device: str = "cpu", batch_size: int = BATCH):
-        path, here = models.folder(model), models.revision(model)
-        if revision != here:
-            raise UsageError(
-                f"The model {model} that ships with this version of yisang has the revision {here}, but {revision or 'none'!r} "
-                f"is declared. Declare Teacher(engine='mini', model={model!r}, revision=models.revision({model!r})), with "
-                "models from yisang.teachers, or install the version of yisang that ships the other one; stored answers of "
-                "either stay where they are."
-            )
+        path = models.of_revision(model, revision)
         options = NUMERICS | {"device": device, "batch_size": batch_size}
-        super().__init__(model, revision, path=str(path), **options)
+        super().__init__(model, revision, path=path, **options)

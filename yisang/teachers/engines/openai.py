@@ -119,7 +119,7 @@ class OpenAI(EngineBase):
         self._jitter = random.Random(0)
         self._answered = 0
         self._client: aiohttp.ClientSession | None = None
-        self._proxies: dict[Endpoint, str | None] = {}
+        self._proxies: dict[str, str | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -354,9 +354,9 @@ class OpenAI(EngineBase):
 
     def _proxy(self, endpoint: Endpoint) -> str | None:
         # Not trust_env, which would send what ~/.netrc holds, and read it anew for each request.
-        if endpoint not in self._proxies:
-            self._proxies[endpoint] = endpoint.proxy()
-        return self._proxies[endpoint]
+        if endpoint.base_url not in self._proxies:
+            self._proxies[endpoint.base_url] = endpoint.proxy()
+        return self._proxies[endpoint.base_url]
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -115,6 +115,9 @@ class Routes:
 
     def choose(self, question: bytes, avoiding: Collection[Lane] = ()) -> Lane | None:
         """The endpoint for a request, of those that can be asked now; None if there is none."""
+        if len(self.lanes) == 1:  # whatever is known of it, there is no other
+            lane = self.lanes[0]
+            return None if lane.held or lane in avoiding else lane
         now = self.clock()
         able = [lane for lane in self.lanes if lane not in avoiding and lane.open(now)]
         if len(able) < 2:

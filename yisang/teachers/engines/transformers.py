@@ -22,12 +22,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from yisang.errors import UsageError
-from yisang.filters.cot import CLOSE, OPEN
 from yisang.records import Message
-from yisang.teachers.engines.base import EngineBase, TeacherRejected, TeacherUnavailable, begun
+from yisang.teachers.engines.base import EngineBase, TeacherRejected, TeacherUnavailable
 from yisang.teachers.engines.batch import Batch, Request, Row
 from yisang.teachers.engines.cache import columns_layer, grouped_attention
-from yisang.teachers.generation import Generation, Sampling, Usage, generation
+from yisang.teachers.engines.chat import answer_of, prompt_of, text_of
+from yisang.teachers.generation import Generation, Sampling
 
 BATCH = 16
 """Answers in one batch. The cache of keys and values grows with it; our choice, small enough for long answers."""
@@ -205,19 +205,7 @@ class _Worker:
                 self._open.append(row)
 
     def _prepared(self, request: Request) -> Row:
-        messages, beginning = begun(request.messages)
-        rendered = self.tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in messages],
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=request.sampling.thinking,
-        )
-        opened = rendered.rstrip().endswith(OPEN)
-        if beginning:
-            # Behind the template's own words, which may have opened the block already: templates rewrite a past turn's thoughts.
-            rendered = (rendered.rstrip().removesuffix(OPEN) if opened else rendered) + beginning
-            opened = False
-        prompt: list[int] = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+        prompt, opened = prompt_of(self.tokenizer, request.messages, request.sampling.thinking)
         room = request.sampling.max_tokens
         if self._context is not None:
             room = min(room, self._context - len(prompt))
@@ -323,22 +311,12 @@ class _Worker:
         if not finished and len(row.drawn) < row.room:
             return
         text = self.decode(row.drawn)
-        if row.opened:
-            # The template has opened the block. The text must show it, or a cut think would pass for an answer.
-            text = f"{OPEN}\n{text}"
-        usage = Usage(prompt_tokens=row.asked, completion_tokens=len(row.drawn))
-        answer = generation(text, finish_reason="stop" if finished else "length", usage=usage)
+        answer = answer_of(text, row.opened, "stop" if finished else "length", row.asked, len(row.drawn))
         row.live = False  # not before: a row that fails on the way is answered with the others that are live
         row.request.answer(answer)
 
     def decode(self, ids: list[int]) -> str:
-        """The text without special tokens, but with the think tags where a tokenizer counts them among these."""
-        tokenizer = self.tokenizer
-        added = tokenizer.added_tokens_decoder
-        marked = {number for number, token in added.items() if token.special} | set(tokenizer.all_special_ids)
-        tags = {number for number, token in added.items() if str(token) in (OPEN, CLOSE)}
-        hidden = (marked - tags) | self.ends
-        return str(tokenizer.decode([i for i in ids if i not in hidden], clean_up_tokenization_spaces=False))
+        return text_of(self.tokenizer, ids, self.ends)
 
     def _told(self, error: Exception) -> Exception:
         # By name: where torch itself is what is broken, it cannot be imported here.

@@ -48,3 +48,19 @@ def revision(name: str) -> str:
         digest.update(f"{path.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()[:16]
+
+
+def of_revision(name: str, declared: str) -> str:
+    """The folder of a model that ships, as an engine loads it, where it has the declared revision.
+
+    Another one is refused, for its answers would be stored, and found again, as those of weights that are not here. Raises
+    UsageError for it, and where no model of that name ships.
+    """
+    path, here = folder(name), revision(name)
+    if declared != here:
+        raise UsageError(
+            f"The model {name} that ships with this version of yisang has the revision {here}, but {declared or 'none'!r} "
+            f"is declared. Declare Teacher(engine=…, model={name!r}, revision=models.revision({name!r})), with models from "
+            "yisang.teachers, or install the version of yisang that ships the other one; stored answers of either stay where they are."
+        )
+    return str(path)

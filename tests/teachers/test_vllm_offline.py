@@ -1,0 +1,54 @@
+"""vLLM in the process: what it is told, and, where it is installed, that it says what the engine transformers says."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import pickle
+
+import pytest
+
+from yisang.errors import UsageError
+from yisang.teachers import models
+from yisang.teachers.engines.vllm_offline import VLLMOffline
+from yisang.teachers.generation import Sampling
+
+from . import tiny
+from .conftest import question
+
+VLLM = importlib.util.find_spec("vllm") is not None
+
+
+def test_the_revision_is_asked_for_and_no_code_of_the_repository_is_run():
+    engine = VLLMOffline("org/model", "abc123", quantization="fp8", max_model_len=4096, engine_args={"seed": 1})
+    assert engine._arguments == {
+        "model": "org/model", "revision": "abc123", "tokenizer_revision": "abc123", "dtype": "auto", "tensor_parallel_size": 1,
+        "trust_remote_code": False, "generation_config": "vllm", "disable_log_stats": True, "quantization": "fp8",
+        "max_model_len": 4096, "seed": 1,
+    }  # fmt: skip
+    assert pickle.loads(pickle.dumps(engine))._arguments == engine._arguments
+
+
+def test_a_model_that_ships_is_found_and_its_revision_compared():
+    engine = VLLMOffline("mini", models.revision("mini"))
+    assert engine._arguments["model"] == str(models.folder("mini"))
+    assert "revision" not in engine._arguments  # of a folder vLLM knows none
+    with pytest.raises(UsageError, match="has the revision"):
+        VLLMOffline("mini", "1")
+
+
+@pytest.mark.skipif(not VLLM, reason="vllm is not installed: pip install 'yisang[vllm]'")
+def test_greedy_answers_are_those_of_the_engine_transformers(tmp_path):
+    from yisang.teachers.engines.transformers import Transformers
+
+    path = str(tiny.write(tmp_path))
+    greedy = Sampling(temperature=0, top_k=0, top_p=1.0, max_tokens=40)
+
+    async def asked(engine):
+        try:
+            return await asyncio.gather(*(engine.generate(question(f"곰은 {n}마리이다."), greedy, 0) for n in range(8)))
+        finally:
+            await engine.close()
+
+    offline = VLLMOffline("tiny", "1", path=path, dtype="float32", engine_args={"enforce_eager": True})
+    assert asyncio.run(asked(offline)) == asyncio.run(asked(Transformers("tiny", "1", path=path, dtype="float32")))
