@@ -1,0 +1,407 @@
+"""Twenty thousand questions, two samples each, a teacher that misbehaves, and a hundred SIGKILLs: is each answer there once?
+
+    python -m bench.chaos [--small] [--prompts 20000] [--kills 100] [--seed 1] [--concurrency 64] [--out out/bench-chaos]
+
+The teacher is bench/chaos_server.py: 429 and 503 with and without Retry-After, 500, resets, answers that hang, are cut, garbled or end
+at the token limit. Its ledger says what was paid, and outlives every client. The client is `yisang run` of bench/chaos_recipe.py, killed
+at random moments (in half of the cases with its whole group, else the command alone), each time followed by the same command; the last
+one ends by itself. One question in 40 is asked again by another record next to it, one in 40 by a record far away.
+
+Checked, from the ledger, the lines of the answer store and the run's own books and records:
+
+- each (record, sample) has one verdict, a trace or a dead letter; the books balance
+- the dead letters are what the server never answers, and nothing that it does
+- each stored answer is, word for word, one that the server gave for that request; so is each trace
+- nothing is asked once it is stored
+- at no kill more answers are lost than the concurrency; lost: generated, or being generated, and not in the store
+- calls paid <= distinct requests that have an answer + in flight at the kills; without a kill nothing is paid twice
+
+An answer that the server itself spoils (cut, garbled, reset on the way, hung) must be asked again, and no client can keep it: HTTP has
+no way to fetch it later. These are counted on a line of their own, and are no calls paid.
+
+Exit code 1 where a check fails. --twin runs one of the wrong twins of bench/chaos_twins.py, each of which must fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.chaos_recipe import COPIED, MAX_TOKENS, SAMPLES
+from bench.chaos_server import FAULTS, LASTING, LENGTH, answer_text, lasting, request_of
+from yisang import __version__
+from yisang.pipelines.boundary import Boundary
+from yisang.pipelines.report import rejected
+from yisang.pipelines.run import open_run
+from yisang.records import Trace
+
+HERE = Path(__file__).parent
+DEADLINE = 5
+"""Seconds that an answer may take: far more than the slowest whose end comes, so that only what hangs meets it."""
+LATENCY_MS = 60
+CALL = re.compile(r"call (\d+) of ([0-9a-f]{20})")
+
+
+@dataclass
+class Ledger:
+    """What the server has written so far. end: of each serial, `=`, `-` or the name of its fault."""
+
+    path: Path
+    request: dict[int, str] = field(default_factory=dict)
+    end: dict[int, str] = field(default_factory=dict)
+    last: dict[str, str] = field(default_factory=dict)
+    """The last thing that happened to each request."""
+    refused: Counter[str] = field(default_factory=Counter)
+    connections: int = 0
+    paid: int = 0
+    _read: int = 0
+
+    def follow(self) -> None:
+        with open(self.path, "rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.decode().splitlines():
+            sign, _, rest = line.partition(" ")
+            if sign in "oc":
+                self.connections += 1 if sign == "o" else -1
+            elif sign == "+":
+                serial, _, request = rest.split(" ")
+                self.request[int(serial)] = request
+            elif sign == "?":
+                request, _, fault = rest.partition(" ")
+                self.refused[fault] += 1
+                self.last[request] = fault
+            else:
+                serial, _, fault = rest.partition(" ")
+                self.end[int(serial)] = self.last[self.request[int(serial)]] = fault or sign
+                self.paid += sign == "="
+
+
+@dataclass
+class Stored:
+    """The lines of an answer store, read without the library. by_request: the serials of the answers of each request."""
+
+    folder: Path
+    by_request: dict[str, list[int]] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    serials: set[int] = field(default_factory=set)
+    _read: dict[Path, int] = field(default_factory=dict)
+
+    def follow(self, seed: int) -> None:
+        for path in sorted(self.folder.glob("*/*.seg")):
+            start = self._read.get(path, 0)
+            with open(path, "rb") as file:
+                if os.fstat(file.fileno()).st_size < start:
+                    self.faults.append(f"{path.name} has lost whole lines")
+                file.seek(start)
+                data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            self._read[path] = start + len(whole)
+            for line in whole.splitlines():
+                self._line(path, line, seed)
+
+    def _line(self, path: Path, line: bytes, seed: int) -> None:
+        if int(line[:8], 16) != zlib.crc32(line[9:]):
+            self.faults.append(f"{path.name} holds a damaged line")
+            return
+        answer = json.loads(line[9:])
+        said = CALL.search(answer["generation"]["text"])
+        if said is None:
+            self.faults.append(f"{answer['key']}: no answer of the server")
+            return
+        serial, request = int(said[1]), said[2]
+        found = answer["generation"]["text"], answer["generation"]["finish_reason"]
+        if found != answer_text(seed, request, serial):
+            self.faults.append(f"{answer['key']}: not what the server said in call {serial}")
+        if self.keys.setdefault(answer["key"], request) != request:
+            self.faults.append(f"{answer['key']} stands for two requests")
+        self.by_request.setdefault(request, []).append(serial)
+        self.serials.add(serial)
+
+
+def questions(folder: Path, count: int, draw: random.Random) -> Counter[str]:
+    """Writes the inputs; how many records there will be of each text."""
+    texts = [
+        f"문제 {number}: {draw.randrange(10**6)} 더하기 {draw.randrange(10**6)}은 얼마인가? {'자세히 ' * draw.randrange(9)}"
+        + (COPIED if number % 40 == 7 else "?")
+        for number in range(count)
+    ]
+    again = [text for text in texts if text.endswith("?")][:: max(1, 39)]
+    for name, lines in (("questions", texts), ("again", again)):
+        rows = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in lines)
+        (folder / f"{name}.jsonl").write_text("".join(rows))
+    return Counter([*texts, *again, *(text for text in texts if text.endswith(COPIED))])
+
+
+@contextmanager
+def serving(ledger: Path, seed: int) -> Iterator[int]:
+    command = [sys.executable, "-m", "bench.chaos_server", str(ledger), str(seed), str(LATENCY_MS)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=HERE.parent, start_new_session=True)
+    assert server.stdout is not None
+    try:
+        yield int(server.stdout.readline())
+    finally:
+        server.kill()
+        server.wait()
+
+
+def command(given: argparse.Namespace, port: int) -> list[str]:
+    program = ["-m", "yisang"] if not given.twin else ["-m", "bench.chaos_twins", given.twin]
+    options = {
+        "base_url": f"http://127.0.0.1:{port}/v1",
+        "patience": DEADLINE - 1,
+        "min_tokens_per_second": MAX_TOKENS,
+        "backoff": 0.02,
+    }
+    return [
+        sys.executable, *program, "run", str(HERE / "chaos_recipe.py"), "--out", str(given.out / "run"),
+        "--inputs", str(given.out / "inputs"), "--answers", str(given.out / "answers"),
+        "--concurrency", str(given.concurrency),
+        *(word for name, value in options.items() for word in ("--teacher-option", f"{name}={value}")),
+    ]  # fmt: skip
+
+
+def alive(mark: str) -> list[int]:
+    """Processes whose environment holds the mark."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if mark.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+@dataclass
+class Kill:
+    """One client's life. open: answers that were being generated at its end; lost: generated, sent, and not in the store."""
+
+    how: str
+    seconds: float
+    answers: int
+    open: int
+    lost: int
+
+
+class Chaos:
+    def __init__(self, given: argparse.Namespace, port: int, expected: Counter[str]):
+        self.given, self.expected = given, expected
+        self.command = command(given, port)
+        self.draw = random.Random(given.seed + 1)
+        self.ledger, self.stored = Ledger(given.out / "ledger"), Stored(given.out / "answers")
+        self.kills: list[Kill] = []
+        self.asked_though_stored: list[int] = []
+        self.startup = 1.0
+        self.wanted = {request_of(text, sample) for text in expected for sample in range(SAMPLES)}
+        self.never = {request for request in self.wanted if lasting(given.seed, request)}
+
+    def life(self, number: int) -> int:
+        """Runs the command, and kills it where `number` is one of the kills; its exit status."""
+        given, ledger = self.given, self.ledger
+        mark = f"YISANG_CHAOS={given.out.name}-{os.getpid()}-{number}"
+        log = open(given.out / "log.txt", "ab")  # noqa: SIM115
+        known, first = set(self.stored.by_request), len(ledger.request) + 1
+        began, paid = time.monotonic(), ledger.paid
+        process = subprocess.Popen(
+            self.command,
+            env={**os.environ, "PYTHONPATH": str(HERE.parent), **dict([mark.split("=")])},
+            start_new_session=True,
+            stdout=log,
+            stderr=log,
+        )
+        last = number >= given.kills
+        killed = last or self._moment(process, given.kills - number, began, paid)
+        how = "end"
+        if not last and killed:
+            group = self.draw.random() < 0.5
+            how = "group" if group else "command"
+            (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+        code = process.wait()
+        seconds = time.monotonic() - began
+        while alive(mark):  # workers end with their parent
+            time.sleep(0.02)
+        log.close()
+        ledger.follow()
+        while ledger.connections:
+            time.sleep(0.01)
+            ledger.follow()
+        self.stored.follow(given.seed)
+        serials = range(first, len(ledger.request) + 1)
+        self.asked_though_stored += [serial for serial in serials if ledger.request[serial] in known]
+        open_ = sum(ledger.end[serial] == "-" for serial in serials)
+        lost = sum(ledger.end[serial] == "=" and serial not in self.stored.serials for serial in serials)
+        self.kills.append(Kill(how, seconds, ledger.paid - paid, open_, lost))
+        print(
+            f"{number + 1:4} {how:8} after {seconds:5.1f} s: {ledger.paid - paid:6,} answers, {open_:3} being generated, {lost:3} lost; "
+            f"{len(self.stored.by_request):,} of {len(self.wanted):,} requests stored",
+            flush=True,
+        )
+        return code
+
+    def _moment(self, process: subprocess.Popen[bytes], kills: int, began: float, paid: int) -> bool:
+        """Waits for the moment of a kill; False where the command ended before it."""
+        ledger, draw = self.ledger, self.draw
+        left = len(self.wanted) - len(self.never) - len(self.stored.by_request)
+        # On average the same share of what is left for each kill, and never all of it.
+        answers = int(draw.uniform(0, 1.6) * left / (kills + 1))
+        # Three of five moments are counted in answers, the others in seconds, most of which hit the start.
+        by_answers, moment = kills % 5 in (0, 2, 4), draw.uniform(0, 1.5 * self.startup)
+        seconds = 1e9 if by_answers else moment
+        asked: float | None = None
+        before = len(ledger.request)
+        while process.poll() is None:
+            ledger.follow()
+            now = time.monotonic() - began
+            if asked is None and len(ledger.request) > before:
+                asked = now
+                self.startup = now
+            if ledger.paid - paid > answers or now > seconds:
+                return True
+            time.sleep(0.003)
+        return False
+
+    # At the end
+
+    def checks(self) -> dict[str, bool]:
+        given, ledger, stored = self.given, self.ledger, self.stored
+        folder, manifest = open_run(str(given.out / "run"))
+        traces = [record for record in Boundary(folder, manifest.sink).all_records() if isinstance(record, Trace)]
+        dead = list(rejected(str(given.out / "run"), "dead", 10**9, private=True))
+        verdicts: Counter[tuple[str, int]] = Counter((trace.prompt.id, trace.sample) for trace in traces)
+        texts: Counter[tuple[str, int]] = Counter((trace.prompt.text, trace.sample) for trace in traces)
+        failed: set[str] = set()
+        for row in dead:
+            sample = int(re.match(r"sample (\d+):", row["message"])[1])  # type: ignore[index]
+            verdicts[row["id"], sample] += 1
+            texts[row["record"]["text"], sample] += 1
+            failed.add(request_of(row["record"]["text"], sample))
+        foreign = 0
+        for trace in traces:
+            said = CALL.search(trace.text)
+            request = request_of(trace.prompt.text, trace.sample)
+            foreign += (
+                said is None
+                or said[2] != request
+                or (trace.text, trace.finish_reason) != answer_text(given.seed, request, int(said[1]))
+                or ledger.end.get(int(said[1])) != "="
+                or int(said[1]) not in stored.serials
+            )
+        shown = subprocess.run(
+            [sys.executable, "-m", "yisang", "show", str(given.out / "run"), "--json"], capture_output=True, check=True
+        ).stdout
+        steps = json.loads(shown)["steps"]
+        self.traces, self.dead = len(traces), len(dead)
+        in_flight = sum(kill.lost + kill.open for kill in self.kills[:-1])
+        begun = ledger.paid + sum(end == "-" for end in ledger.end.values())
+        most = max((kill.lost + kill.open for kill in self.kills[:-1]), default=0)
+        answered = len(stored.by_request)
+        repeated = sum(len(serials) > 1 for serials in stored.by_request.values())
+        expected = Counter({(text, sample): n for text, n in self.expected.items() for sample in range(SAMPLES)})
+        balanced = all(
+            step["in"] + step["born"] == step["kept"] + sum(step["dropped"].values()) + step["dead"] for step in steps
+        )
+        return {
+            f"one verdict for each record and sample: {self.traces:,} traces + {self.dead:,} dead letters": texts
+            == expected
+            and max(verdicts.values()) == 1,
+            "the books balance, and count these": balanced
+            and (steps[-1]["kept"], steps[-1]["dead"]) == (len(traces), len(dead)),
+            f"dead letters: the {len(self.never):,} requests never answered, and {len(failed - self.never):,} unlucky ones": self.never
+            <= failed
+            and all(ledger.last[request] not in "=-" for request in failed),
+            f"{len(stored.serials):,} stored answers are what the server said"
+            + "".join(f"; {fault}" for fault in stored.faults[:3]): not stored.faults
+            and all(ledger.end[serial] == "=" for serial in stored.serials),
+            f"traces that are not the stored answer of their request: {foreign:,}": not foreign,
+            f"requests with two stored answers: {repeated:,}": not repeated,
+            f"asked though stored: {len(self.asked_though_stored):,}": not self.asked_though_stored,
+            f"in flight at a kill ({most}) <= concurrency ({given.concurrency})": most <= given.concurrency,
+            f"calls paid ({begun:,}) <= distinct answered ({answered:,}) + in flight at kills ({in_flight:,})": begun
+            <= answered + in_flight,
+            f"nothing lost by the run that ended by itself: {self.kills[-1].lost + self.kills[-1].open:,}": not (
+                self.kills[-1].lost + self.kills[-1].open
+            ),
+        }
+
+    def table(self, seconds: float) -> None:
+        given, ledger = self.given, self.ledger
+        spoilt = Counter(end for end in ledger.end.values() if end not in "=-")
+        kinds = Counter(kill.how for kill in self.kills)
+        rows: dict[str, Any] = {
+            "seed": given.seed,
+            "records, samples": f"{sum(self.expected.values()):,} ({len(self.expected):,} distinct questions), {SAMPLES}",
+            "kills": f"{len(self.kills) - 1} ({kinds['group']} of the group, {kinds['command']} of the command alone)",
+            "in flight at kills": f"{sum(kill.open for kill in self.kills):,} being generated, {sum(kill.lost for kill in self.kills):,} sent and lost",
+            "calls paid": f"{ledger.paid:,} whole answers, {sum(e == '-' for e in ledger.end.values()):,} cut off by kills",
+            "refused, nothing generated": ", ".join(
+                f"{name} {count:,}" for name, count in sorted(ledger.refused.items())
+            ),
+            "spoilt by the server": ", ".join(f"{name} {count:,}" for name, count in sorted(spoilt.items())),
+            "answers at the token limit": f"{LENGTH:.0%} planned",
+            "faults planned": f"{sum(FAULTS.values()):.1%} of requests, {sum(LASTING.values()):.2%} of questions for ever",
+            "seconds": f"{seconds:,.0f}",
+            "versions": f"yisang {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores",
+        }
+        for name, value in rows.items():
+            print(f"{name:28} {value}")
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="400 questions, 5 kills")
+    parser.add_argument("--prompts", type=int)
+    parser.add_argument("--kills", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--concurrency", type=int)
+    parser.add_argument("--twin", default="")
+    parser.add_argument("--out", type=Path, default=Path("out/bench-chaos"))
+    given = parser.parse_args(words)
+    given.out = given.out.resolve()
+    given.prompts = given.prompts or (400 if given.small else 20_000)
+    given.kills = (5 if given.small else 100) if given.kills is None else given.kills
+    given.concurrency = given.concurrency or (16 if given.small else 64)
+    shutil.rmtree(given.out, ignore_errors=True)
+    (given.out / "inputs").mkdir(parents=True)
+    began = time.monotonic()
+    expected = questions(given.out / "inputs", given.prompts, random.Random(given.seed))
+    (given.out / "ledger").touch()
+    with serving(given.out / "ledger", given.seed) as port:
+        chaos = Chaos(given, port, expected)
+        for number in range(given.kills + 1):
+            code = chaos.life(number)
+            if code != -signal.SIGKILL:
+                break
+    if code:
+        tail = (given.out / "log.txt").read_text(errors="replace").splitlines()[-12:]
+        print(f"The command ended by itself with {code}:", *tail, sep="\n  ")
+        return 1
+    checks = {f"{len(chaos.kills) - 1} of {given.kills} kills": len(chaos.kills) == given.kills + 1, **chaos.checks()}
+    chaos.table(time.monotonic() - began)
+    for name, good in checks.items():
+        print(f"{'ok  ' if good else 'FAIL'} {name}")
+    return 0 if all(checks.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
