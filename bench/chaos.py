@@ -230,14 +230,15 @@ class Chaos:
             stdout=log,
             stderr=log,
         )
-        last = number >= given.kills
-        killed = last or self._moment(process, given.kills - number, began, paid)
         how = "end"
-        if not last and killed:
-            group = self.draw.random() < 0.5
-            how = "group" if group else "command"
-            (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
-        code = process.wait()
+        try:
+            if number < given.kills and self._moment(process, given.kills - number, began, paid):
+                how = "group" if self.draw.random() < 0.5 else "command"
+                (os.killpg if how == "group" else os.kill)(process.pid, signal.SIGKILL)
+            code = process.wait()
+        finally:
+            if process.poll() is None:  # the bench itself was stopped
+                os.killpg(process.pid, signal.SIGKILL)
         seconds = time.monotonic() - began
         while alive(mark):  # workers end with their parent
             time.sleep(0.02)

@@ -32,17 +32,18 @@ import time
 from typing import Any
 
 FAULTS = {
-    "429": 0.03,
-    "429 with Retry-After": 0.03,
+    "429": 0.004,
+    "429 with Retry-After": 0.004,
     "500": 0.02,
-    "503 with Retry-After": 0.01,
+    "503 with Retry-After": 0.002,
     "reset": 0.02,
     "reset in the answer": 0.01,
     "cut body": 0.02,
     "malformed JSON": 0.02,
     "hang": 0.004,
 }
-"""The share of the requests that each hits, those sent again included."""
+"""The share of the requests that each hits, those sent again included. A client that takes 429 and 503 at their word asks less at once: the
+more of them, the fewer answers are in flight at a kill."""
 LASTING = {"400": 1e-3, "500": 1e-3, "malformed JSON": 1e-3, "hang": 5e-5}
 """The share of the questions with a sample that get this whenever they are asked: the dead letters."""
 LENGTH = 0.05

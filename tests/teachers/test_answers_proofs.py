@@ -1,0 +1,401 @@
+"""The answer store against whatever may come in any order: kills at any byte, several writers, full disks, other shards, S3."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import resource
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from yisang.cli import main
+from yisang.pipelines.boundary import Boundary
+from yisang.pipelines.run import open_run
+from yisang.storage import StorageError
+from yisang.teachers import segments as segments_module
+from yisang.teachers.answers import AnswerStore
+from yisang.teachers.segments import Answer, line_of
+from yisang.teachers.upkeep import Wanted, compact, survey
+
+from .conftest import Server
+from .test_answers import key_of, make, segments
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TEXTS = [str(number) for number in range(12)]
+HANDLES = st.integers(0, 2)
+texts = st.sampled_from(TEXTS)
+
+
+def answer(text: str, words: int = 0) -> Answer:
+    return make(text, f"<think>{words}</think>{'말' * words}{text}")
+
+
+# Any order of events
+
+
+class Events(RuleBasedStateMachine):
+    """Three handles of one local store, each a reader and a writer, beside writers that die and compactions.
+
+    The model is what any reader must find: of each key the answer whose line sorts first, among those that were put.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.mkdtemp(prefix="yisang-store-")
+        self.handles = [AnswerStore(self.folder) for _ in range(3)]
+        self.model: dict[str, bytes] = {}
+
+    def put_in_model(self, one: Answer) -> None:
+        line = line_of(one)
+        self.model[one.key] = min(self.model.get(one.key, line), line)
+
+    @initialize()
+    def start(self) -> None:
+        self.handles[0].check_writable()
+
+    @rule(handle=HANDLES, text=texts, words=st.integers(0, 3))
+    def put(self, handle: int, text: str, words: int) -> None:
+        one = answer(text, words)
+        self.handles[handle].put(one.key, one)
+        self.put_in_model(one)
+
+    @rule(whole=st.lists(texts, max_size=3), last=texts, share=st.floats(0, 1, exclude_max=True))
+    def a_writer_dies(self, whole: list[str], last: str, share: float) -> None:
+        """What kill -9 leaves: the lines whose put had returned, and any part of the next."""
+        prefix = key_of(last)[0]
+        done = [answer(text, 4) for text in whole if key_of(text)[0] == prefix]
+        torn = line_of(answer(last, 5))
+        path = Path(self.folder) / prefix / f"{secrets.token_hex(12)}.seg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"".join(map(line_of, done)) + torn[: int(share * len(torn))])
+        for one in done:
+            self.put_in_model(one)
+
+    @rule(handle=HANDLES)
+    def reopen(self, handle: int) -> None:
+        self.handles[handle].close()
+        self.handles[handle] = AnswerStore(self.folder)
+
+    @rule(handle=HANDLES)
+    def compact(self, handle: int) -> None:
+        compact(self.handles[handle])
+
+    @rule(handle=HANDLES, wanted=st.sets(texts))
+    def look(self, handle: int, wanted: set[str]) -> None:
+        keys = {key_of(text) for text in wanted}
+        found = self.handles[handle].get_many(keys)
+        assert {key: line_of(one) for key, one in found.items()} == {
+            key: line for key, line in self.model.items() if key in keys
+        }
+        assert self.handles[handle].problems == []
+
+    @invariant()
+    def a_new_reader_finds_all(self) -> None:
+        found = AnswerStore(self.folder).get_many(map(key_of, TEXTS))
+        assert {key: line_of(one) for key, one in found.items()} == self.model
+
+    @invariant()
+    def no_torn_tail_of_the_dead_is_left_behind_a_reader(self) -> None:
+        assert all(path.read_bytes()[-1:] in (b"\n", b"") for path in segments(self.folder))
+
+    def teardown(self) -> None:
+        for handle in self.handles:
+            handle.close()
+        shutil.rmtree(self.folder)
+
+
+TestEvents = Events.TestCase
+TestEvents.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+
+
+WRITER = [sys.executable, str(Path(__file__).with_name("writer.py"))]
+ASKER = [sys.executable, str(Path(__file__).with_name("asker.py"))]
+
+
+def start(command: list[str], *words: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*command, *map(str, words)],
+        stdout=subprocess.PIPE,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+
+
+def told(process: subprocess.Popen[bytes]) -> list[str]:
+    """What a process has said up to its end, less a last word that was cut short."""
+    assert process.stdout is not None
+    return [line.decode().strip() for line in process.stdout if line.endswith(b"\n")]
+
+
+def test_three_writers_are_killed_while_the_store_is_compacted(tmp_path: Path) -> None:
+    draw = random.Random(5)
+    put: list[str] = []
+    for turn in range(4):
+        writers = [start(WRITER, tmp_path, f"w{turn}-{number}", 100_000) for number in range(3)]
+        for writer in writers:
+            assert writer.stdout is not None
+            put += [writer.stdout.readline().decode().strip() for _ in range(draw.randrange(1, 80))]
+            compact(AnswerStore(tmp_path))
+        for writer in draw.sample(writers, 3):
+            writer.kill()
+            compact(AnswerStore(tmp_path))
+            put += told(writer)
+            writer.wait()
+    assert len(put) == len(set(put)) > 100
+    reader = AnswerStore(tmp_path)
+    found = reader.get_many(map(key_of, put))
+    assert {text: found[key_of(text)].generation.answer for text in put} == {text: text * 50 for text in put}
+    assert reader.problems == []
+    compact(AnswerStore(tmp_path))
+    after = survey(AnswerStore(tmp_path))
+    assert (after.torn, after.damaged, after.repeated) == (0, 0, 0)
+    assert after.lines >= len(put)
+
+
+# A full disk
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """The kernel takes bytes up to `size`, and refuses the rest: a disk that is full in the middle of a line."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def same_prefix(count: int) -> list[str]:
+    return [text for text in map(str, range(400)) if key_of(text)[0] == "a"][:count]
+
+
+def test_a_disk_that_is_full_at_any_byte_of_a_line_loses_nothing_and_leaves_no_trace(tmp_path: Path) -> None:
+    first, second, third = map(answer, same_prefix(3))
+    before, line = line_of(first), line_of(second)
+    for room in range(len(line)):
+        store = AnswerStore(tmp_path / str(room))
+        store.put(first.key, first)
+        (segment,) = segments(tmp_path / str(room))
+        with no_file_longer_than(len(before) + room), pytest.raises(StorageError, match="Free some space there"):
+            store.put(second.key, second)
+        assert segment.read_bytes() == before
+        assert store.get_many([first.key, second.key]) == {first.key: first}
+        store.put(third.key, third)
+        store.put(second.key, second)
+        store.close()
+        assert segment.read_bytes() == before + line_of(third) + line
+
+
+def test_a_full_disk_that_takes_no_cut_either_costs_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = map(answer, same_prefix(3))
+
+    def refuses(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    store = AnswerStore(tmp_path)
+    store.put(first.key, first)
+    with monkeypatch.context() as patched:
+        patched.setattr(segments_module.os, "ftruncate", refuses)
+        with no_file_longer_than(len(line_of(first)) + 20), pytest.raises(StorageError, match="No space left"):
+            store.put(second.key, second)
+    # Its torn tail stands between nothing: what comes after it goes into another segment.
+    store.put(third.key, third)
+    store.put(second.key, second)
+    whole = {one.key: one for one in (first, second, third)}
+    assert store.get_many(whole) == whole
+    store.close()
+    assert AnswerStore(tmp_path).get_many(whole) == whole
+    assert survey(AnswerStore(tmp_path)).torn == 0
+
+
+def test_a_store_that_could_not_be_begun_for_want_of_space_is_begun_later(tmp_path: Path) -> None:
+    one, store = answer("1"), AnswerStore(tmp_path / "answers")
+    with no_file_longer_than(0), pytest.raises(StorageError, match="Free some space there"):
+        store.put(one.key, one)
+    store.put(one.key, one)
+    store.close()
+    assert json.loads((tmp_path / "answers" / "store.json").read_text()) == {"schema": 1, "prefix": 1}
+    assert AnswerStore(tmp_path / "answers").get_many([one.key]) == {one.key: one}
+
+
+def test_a_compaction_without_room_leaves_every_answer_and_works_when_there_is_room(tmp_path: Path) -> None:
+    stored = [answer(text, 3) for text in TEXTS]
+    for one in stored:
+        with AnswerStore(tmp_path) as store:
+            store.put(one.key, one)
+            other = make(one.generation.answer or "", "<think>b</think>other")
+            store.put(other.key, other)
+    keys = [key_of(text) for text in TEXTS] + [one.key for one in stored]
+    before = AnswerStore(tmp_path).get_many(keys)
+    with no_file_longer_than(100), pytest.raises(StorageError, match="No space left"):
+        compact(AnswerStore(tmp_path))
+    assert AnswerStore(tmp_path).get_many(keys) == before
+    assert not list(tmp_path.rglob(".writing-*"))
+    compact(AnswerStore(tmp_path))
+    assert AnswerStore(tmp_path).get_many(keys) == before
+
+
+# Other shards, another order
+
+RECIPE = '''
+"""Questions of some files, one answer each."""
+from yisang.filters.licence import licence
+from yisang.pipelines.curate import Corpus
+from yisang.pipelines.recipe import Recipe
+from yisang.pipelines.stages.teach import Teach
+from yisang.sources import JsonLines
+from yisang.teachers.generation import Sampling, Teacher
+from yisang.teachers.prompts import MixedPrompt
+
+def build(inputs=""):
+    own = licence("CC0-1.0", "test", "2026-11-01")
+    source = JsonLines(paths=inputs + "/*.jsonl", text="text", language="ko", name="q", licence=own)
+    teacher = Teacher(engine="openai", model="m", revision="r1")
+    return Recipe(name="shards", version="1", source=source, sink=Corpus(title="t", language="ko"),
+                  steps=(Teach(teacher, MixedPrompt(), Sampling(max_tokens=100), 2),))
+'''
+
+
+def taught(
+    tmp_path: Path, server: Server, name: str, files: list[list[str]], *words: str
+) -> dict[tuple[str, int], str]:
+    inputs = tmp_path / name / "inputs"
+    inputs.mkdir(parents=True)
+    (tmp_path / "recipe.py").write_text(RECIPE)
+    for number, lines in enumerate(files):
+        (inputs / f"{number}.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines))
+    out, answers = str(tmp_path / name / "run"), str(tmp_path / "answers")
+    told = ["run", str(tmp_path / "recipe.py"), "--inputs", str(inputs), "--out", out, "--answers", answers]
+    assert main([*told, "--teacher-option", f"base_url={server.url}", "--concurrency", "8", *words]) == 0
+    folder, manifest = open_run(out)
+    traces: list[Any] = list(Boundary(folder, manifest.sink).all_records())
+    found = {(trace.prompt.text, trace.sample): trace.text for trace in traces}
+    assert len(found) == len(traces)
+    return found
+
+
+def test_the_same_questions_in_other_shards_and_another_order_ask_nothing(tmp_path: Path, server: Server) -> None:
+    questions = [f"문제 {number}" for number in range(600)]
+    first = taught(tmp_path, server, "first", [questions])
+    assert len(server.requests) == len(first) == 1200
+    shuffled = random.Random(1).sample(questions, 600)
+    # One file in three shards; seven files in three shards cut elsewhere, by two processes; half of them in two shards; on Beam.
+    assert taught(tmp_path, server, "cut", [shuffled[n::7] for n in range(7)], "--workers", "2") == first
+    half = taught(tmp_path, server, "half", [shuffled[:300]])
+    assert half == {(text, sample): first[text, sample] for text in shuffled[:300] for sample in (0, 1)}
+    assert taught(tmp_path, server, "beam", [shuffled[::-1]], "--on", "beam") == first
+    assert len(server.requests) == 1200
+
+
+# A local S3
+
+
+def test_two_processes_write_to_one_s3_and_a_third_finds_all(s3: str) -> None:
+    writers = [start(WRITER, s3, name, 90) for name in ("x", "y", "same", "same")]
+    said = [told(writer) for writer in writers]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    assert all(len(lines) == 90 for lines in said)
+    wanted = {key_of(text) for lines in said for text in lines}
+    reader = AnswerStore(s3)
+    assert set(reader.get_many(wanted)) == wanted
+    found = compact(AnswerStore(s3))
+    assert (found.written, found.repeated, found.damaged) == (270, 90, 0)
+    # The reader has listed segments that another object has removed since.
+    assert set(reader.get_many(wanted)) == set(AnswerStore(s3).get_many(wanted)) == wanted
+
+
+COMPACTING = """
+import sys
+from yisang.teachers.answers import AnswerStore
+from yisang.teachers.upkeep import Wanted, compact
+print(compact(AnswerStore(sys.argv[1]), Wanted(model="old") if len(sys.argv) > 2 else None).written)
+"""
+
+
+def test_a_reader_of_s3_sees_what_another_process_has_compacted_and_purged(s3: str) -> None:
+    stored = [answer(text) for text in TEXTS]
+    old = Answer(**{**{name: getattr(stored[0], name) for name in Answer.__struct_fields__}, "model": "old"})
+    writer = AnswerStore(s3)
+    for one in (*stored[1:], old):
+        writer.put(one.key, one)
+        writer.flush()
+    keys = [one.key for one in stored]
+    reader = AnswerStore(s3)
+    assert len(reader.get_many(keys)) == len(reader.segments()) == 12
+    for words, left in (((), 12), (("purge",), 11)):
+        ran = subprocess.run(
+            [sys.executable, "-c", COMPACTING, s3, *words],
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ran.stdout.split() == [str(left)]
+        assert len(reader.get_many(keys)) == len(writer.get_many(keys)) == left
+        assert len(reader.segments()) == 1
+    # And it goes on from there.
+    compact(reader, Wanted(model="m"))
+    assert reader.get_many(keys) == {}
+    writer.put(old.key, old)
+    writer.flush()
+    assert reader.get_many(keys) == {old.key: old}
+
+
+def test_a_run_killed_between_flushes_loses_only_what_it_had_not_handed_on(s3: str, server: Server) -> None:
+    draw = random.Random(3)
+    buffer, concurrency, count = 16, 4, 200
+    seen = lost = 0
+    handed_on: set[str] = set()
+    while True:
+        before = len(server.requests)
+        process = start(ASKER, server.url, s3, count, buffer)
+        assert process.stdout is not None
+        # Some lines, then a moment in the middle of the next object's answers.
+        lines = [process.stdout.readline() for _ in range(draw.randrange(1, 60))]
+        while lines[-1] and len(server.requests) < before + draw.randrange(80) and process.poll() is None:
+            pass
+        process.send_signal(signal.SIGKILL)
+        said = {line.decode().strip() for line in lines if line.endswith(b"\n")} | set(told(process))
+        finished = process.wait() == 0
+        handed_on |= said
+        found = AnswerStore(s3).get_many(asked_keys())
+        stored = {one.generation.answer for one in found.values()}
+        assert said <= stored
+        new = len(server.requests) - before
+        # Paid in this life and not stored: what was in flight, and what was held for the next object.
+        assert new - (len(stored) - seen) <= concurrency + buffer
+        lost += new - (len(stored) - seen)
+        seen = len(stored)
+        if finished or len(handed_on) == count:
+            break
+    assert handed_on == {str(number) for number in range(count)}
+    assert len(server.requests) == count + lost
+
+
+def asked_keys() -> list[str]:
+    """The keys of what tests/teachers/asker.py asks."""
+    from yisang.records import Prompt
+    from yisang.teachers.answers import answer_key
+    from yisang.teachers.engines.base import request_body
+    from yisang.teachers.generation import Sampling
+    from yisang.teachers.prompts import MixedPrompt
+
+    prompts = [Prompt(id=str(number), text=str(number), language="ko") for number in range(200)]
+    template, sampling = MixedPrompt(), Sampling()
+    return [answer_key(request_body("m", template.messages(one), sampling, 0), "r1", 0) for one in prompts]
