@@ -136,11 +136,22 @@ class AnswerStore:
             take_smaller(found, answer.key, line_of(answer))
         with self._reading:
             self._read_settings()
-            for folder in sorted({key[: self._prefix] for key in wanted} | ({ANY} if wanted else set())):
+            for folder in self._folders(wanted):
                 for answer, line in self._looked_up(folder, wanted):
                     if answer.key in wanted:
                         take_smaller(found, answer.key, line)
         return {key: read_answer(line[9:-1]) for key, line in found.items()}
+
+    def _folders(self, wanted: set[str]) -> list[str]:
+        """Where answers to `wanted` may stand."""
+        folders = {key[: self._prefix] for key in wanted} | ({ANY} if wanted else set())
+        if wanted and not self._folder.local:
+            # Asked about one by one, sixteen folders that are not there would be what a look-up mostly waits for.
+            there = set(self._folder.names())
+            for name in [name for name in self._index if name.partition("/")[0] not in there]:
+                del self._index[name]
+            folders &= there
+        return sorted(folders)
 
     def _looked_up(self, folder: str, wanted: set[str]) -> list[tuple[Answer, bytes]]:
         for _ in range(RELISTED):
