@@ -52,7 +52,7 @@ from yisang.pipelines.run import open_run
 from yisang.records import Trace
 
 HERE = Path(__file__).parent
-DEADLINE = 5
+DEADLINE, SHORT_DEADLINE = 5, 3
 """Seconds that an answer may take: far more than the slowest whose end comes, so that only what hangs meets it."""
 LATENCY_MS = 60
 CALL = re.compile(r"call (\d+) of ([0-9a-f]{20})")
@@ -168,7 +168,7 @@ def command(given: argparse.Namespace, port: int) -> list[str]:
     program = ["-m", "yisang"] if not given.twin else ["-m", "bench.chaos_twins", given.twin]
     options = {
         "base_url": f"http://127.0.0.1:{port}/v1",
-        "patience": DEADLINE - 1,
+        "patience": (SHORT_DEADLINE if given.small else DEADLINE) - 1,
         "min_tokens_per_second": MAX_TOKENS,
         "backoff": 0.02,
     }
@@ -267,7 +267,7 @@ class Chaos:
         # On average the same share of what is left for each kill, and never all of it.
         answers = int(draw.uniform(0, 1.6) * left / (kills + 1))
         # Three of five moments are counted in answers, the others in seconds, most of which hit the start.
-        by_answers, moment = kills % 5 in (0, 2, 4), draw.uniform(0, 1.5 * self.startup)
+        by_answers, moment = kills % 5 in (0, 1, 3), draw.uniform(0, 1.5 * self.startup)
         seconds = 1e9 if by_answers else moment
         asked: float | None = None
         before = len(ledger.request)

@@ -39,6 +39,7 @@ from yisang.teachers.upkeep import Wanted, compact, survey
 
 from .conftest import Handler, Server, echo
 from .test_answers import fill, key_of, make, segments
+from .test_upkeep import COMPACTING as KILLED_COMPACTING
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TEXTS = [str(number) for number in range(12)]
@@ -360,6 +361,22 @@ def test_a_reader_of_s3_sees_what_another_process_has_compacted_and_purged(s3: s
     writer.put(old.key, old)
     writer.flush()
     assert reader.get_many(keys) == {old.key: old}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 4])
+def test_a_compaction_of_s3_killed_at_any_step_loses_nothing(s3: str, steps: int) -> None:
+    """Before the new object, between it and the first removal, and between removals."""
+    stored = [answer(text) for text in TEXTS]
+    writer = AnswerStore(s3)
+    for one in stored:
+        writer.put(one.key, one)
+        writer.flush()
+    ended = subprocess.run([sys.executable, "-c", KILLED_COMPACTING, s3, str(steps)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    keys = {one.key: one for one in stored}
+    assert AnswerStore(s3).get_many(keys) == keys
+    assert compact(AnswerStore(s3)).written == len(stored)
+    assert AnswerStore(s3).get_many(keys) == writer.get_many(keys) == keys
 
 
 WRITING = """
