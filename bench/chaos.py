@@ -1,11 +1,13 @@
 """Twenty thousand questions, two samples each, a teacher that misbehaves, and a hundred SIGKILLs: is each answer there once?
 
-    python -m bench.chaos [--small] [--prompts 20000] [--kills 100] [--seed 1] [--concurrency 64] [--out out/bench-chaos]
+    python -m bench.chaos [--small] [--prompts 20000] [--kills 100] [--seed 1] [--concurrency 64] [--workers 1]
+                          [--out out/bench-chaos]
 
 The teacher is bench/chaos_server.py: 429 and 503 with and without Retry-After, 500, resets, answers that hang, are cut, garbled or end
 at the token limit. Its ledger says what was paid, and outlives every client. The client is `yisang run` of bench/chaos_recipe.py, killed
 at random moments (in half of the cases with its whole group, else the command alone), each time followed by the same command; the last
-one ends by itself. One question in 40 is asked again by another record next to it, one in 40 by a record far away.
+one ends by itself. One question in 40 is asked again by another record next to it, one in 40 by a record far away; not so with --workers 2
+and more, since workers know of each other only what is stored, and may ask the same question at the same time.
 
 Checked, from the ledger, the lines of the answer store and the run's own books and records:
 
@@ -138,14 +140,14 @@ class Stored:
         self.serials.add(serial)
 
 
-def questions(folder: Path, count: int, draw: random.Random) -> Counter[str]:
+def questions(folder: Path, count: int, copies: bool, draw: random.Random) -> Counter[str]:
     """Writes the inputs; how many records there will be of each text."""
     texts = [
         f"문제 {number}: {draw.randrange(10**6)} 더하기 {draw.randrange(10**6)}은 얼마인가? {'자세히 ' * draw.randrange(9)}"
-        + (COPIED if number % 40 == 7 else "?")
+        + (COPIED if copies and number % 40 == 7 else "?")
         for number in range(count)
     ]
-    again = [text for text in texts if text.endswith("?")][:: max(1, 39)]
+    again = [text for text in texts if text.endswith("?")][::39] if copies else ["문제 하나 더?"]
     for name, lines in (("questions", texts), ("again", again)):
         rows = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in lines)
         (folder / f"{name}.jsonl").write_text("".join(rows))
@@ -175,7 +177,7 @@ def command(given: argparse.Namespace, port: int) -> list[str]:
     return [
         sys.executable, *program, "run", str(HERE / "chaos_recipe.py"), "--out", str(given.out / "run"),
         "--inputs", str(given.out / "inputs"), "--answers", str(given.out / "answers"),
-        "--concurrency", str(given.concurrency),
+        "--concurrency", str(given.concurrency), "--workers", str(given.workers),
         *(word for name, value in options.items() for word in ("--teacher-option", f"{name}={value}")),
     ]  # fmt: skip
 
@@ -316,6 +318,7 @@ class Chaos:
         in_flight = sum(kill.lost + kill.open for kill in self.kills[:-1])
         begun = ledger.paid + sum(end == "-" for end in ledger.end.values())
         most = max((kill.lost + kill.open for kill in self.kills[:-1]), default=0)
+        bound = given.workers * given.concurrency
         answered = len(stored.by_request)
         repeated = sum(len(serials) > 1 for serials in stored.by_request.values())
         expected = Counter({(text, sample): n for text, n in self.expected.items() for sample in range(SAMPLES)})
@@ -338,7 +341,7 @@ class Chaos:
             f"traces that are not the stored answer of their request: {foreign:,}": not foreign,
             f"requests with two stored answers: {repeated:,}": not repeated,
             f"asked though stored: {len(self.asked_though_stored):,}": not self.asked_though_stored,
-            f"in flight at a kill ({most}) <= concurrency ({given.concurrency})": most <= given.concurrency,
+            f"in flight at a kill ({most}) <= concurrency of {given.workers} ({bound})": most <= bound,
             f"calls paid ({begun:,}) <= distinct answered ({answered:,}) + in flight at kills ({in_flight:,})": begun
             <= answered + in_flight,
             f"nothing lost by the run that ended by itself: {self.kills[-1].lost + self.kills[-1].open:,}": not (
@@ -351,7 +354,7 @@ class Chaos:
         spoilt = Counter(end for end in ledger.end.values() if end not in "=-")
         kinds = Counter(kill.how for kill in self.kills)
         rows: dict[str, Any] = {
-            "seed": given.seed,
+            "seed, workers, concurrency": f"{given.seed}, {given.workers}, {given.concurrency}",
             "records, samples": f"{sum(self.expected.values()):,} ({len(self.expected):,} distinct questions), {SAMPLES}",
             "kills": f"{len(self.kills) - 1} ({kinds['group']} of the group, {kinds['command']} of the command alone)",
             "in flight at the kills": f"{sum(kill.open for kill in self.kills):,} being generated, {sum(kill.lost for kill in self.kills):,} sent and lost",
@@ -376,6 +379,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--concurrency", type=int)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--twin", default="")
     parser.add_argument("--out", type=Path, default=Path("out/bench-chaos"))
     given = parser.parse_args(words)
@@ -386,7 +390,7 @@ def main(words: list[str] | None = None) -> int:
     shutil.rmtree(given.out, ignore_errors=True)
     (given.out / "inputs").mkdir(parents=True)
     began = time.monotonic()
-    expected = questions(given.out / "inputs", given.prompts, random.Random(given.seed))
+    expected = questions(given.out / "inputs", given.prompts, given.workers == 1, random.Random(given.seed))
     (given.out / "ledger").touch()
     with serving(given.out / "ledger", given.seed) as port:
         chaos = Chaos(given, port, expected)
