@@ -1,4 +1,5 @@
-"""A run of `teach` in a process of its own, to be killed: asker.py URL STORE COUNT [BUFFER]. Prints the questions answered."""
+"""A run of `teach` in a process of its own, to be killed: asker.py URL STORE COUNT [BUFFER [FIRST]]. Prints the questions
+answered, numbers from FIRST on; the longest are asked first."""
 
 import signal
 import sys
@@ -11,8 +12,8 @@ from yisang.teachers.prompts import MixedPrompt
 from yisang.teachers.rollouts import teach
 
 
-def main(url: str, folder: str, count: int, buffer: int = BUFFER) -> None:
-    prompts = (Prompt(id=content_id(str(n)), text=str(n), language="ko") for n in range(count))
+def main(url: str, folder: str, count: int, buffer: int = BUFFER, first: int = 0) -> None:
+    prompts = (Prompt(id=content_id(str(n)), text=str(n), language="ko") for n in range(first, first + count))
     teacher = Teacher(engine="openai", model="m", revision="r1")
     engine = OpenAI("m", "r1", base_url=url)
     store = AnswerStore(folder, buffer=buffer)

@@ -130,6 +130,7 @@ TestEvents.settings = settings(max_examples=60, stateful_step_count=20, deadline
 
 
 WRITER = [sys.executable, str(Path(__file__).with_name("writer.py"))]
+FIRST = 1000  # questions of the same length are asked in their order
 ASKER = [sys.executable, str(Path(__file__).with_name("asker.py"))]
 
 
@@ -171,6 +172,25 @@ def test_three_writers_are_killed_while_the_store_is_compacted(tmp_path: Path) -
     after = survey(AnswerStore(tmp_path))
     assert (after.torn, after.damaged, after.repeated) == (0, 0, 0)
     assert after.lines >= len(put)
+
+
+def test_a_line_that_is_half_written_at_one_look_is_found_whole_at_the_next(tmp_path: Path) -> None:
+    first, second = map(answer, same_prefix(2))
+    store = AnswerStore(tmp_path)
+    store.put(first.key, first)
+    (segment,) = segments(tmp_path)
+    line = line_of(second)
+    reader = AnswerStore(tmp_path)
+    for cut in range(1, len(line), 7):
+        with open(segment, "ab") as file:
+            file.write(line[:cut])  # the writer lives: it has the lock
+        assert reader.get_many([first.key, second.key]) == AnswerStore(tmp_path).get_many([first.key])
+        with open(segment, "ab") as file:
+            file.write(line[cut:])
+        assert reader.get_many([first.key, second.key]) == {first.key: first, second.key: second}
+        os.truncate(segment, len(line_of(first)))
+        reader = AnswerStore(tmp_path)
+    store.close()
 
 
 # A full disk
@@ -418,7 +438,7 @@ def test_a_look_up_on_an_object_store_lists_no_folder_that_is_not_there(monkeypa
 
 
 def test_a_run_killed_between_flushes_loses_only_what_it_had_not_handed_on(s3: str, server: Server) -> None:
-    questions = {str(number) for number in range(120)}
+    questions = {str(number) for number in range(FIRST, FIRST + 120)}
     lock = threading.Lock()
     left = 0
     process = start(ASKER, server.url, s3, 0)  # one that asks nothing, to begin with
@@ -433,10 +453,10 @@ def test_a_run_killed_between_flushes_loses_only_what_it_had_not_handed_on(s3: s
         echo(handler, body)
 
     server.otherwise = kills
-    paid = 0
+    paid = early = 0
     for life in (21, 3, 50, 34, 0):  # the request that kills it
         left, asked, before = life, len(server.requests), stored_of(s3)
-        with start(ASKER, server.url, s3, len(questions), 8) as process:
+        with start(ASKER, server.url, s3, len(questions), 8, FIRST) as process:
             handed_on = set(told(process))
         assert process.returncode == (-signal.SIGKILL if life else 0)
         after = stored_of(s3)
@@ -445,7 +465,9 @@ def test_a_run_killed_between_flushes_loses_only_what_it_had_not_handed_on(s3: s
         assert len(set(again)) == len(again)
         assert not before & set(again)  # nothing is asked that any earlier life had stored
         paid += len(again)
+        early += len(handed_on) if life else 0
     assert after == handed_on == questions
+    assert early > 20  # else nothing was tried
     assert paid > len(questions)  # answers held for an object were lost with their writers
 
 
@@ -456,6 +478,6 @@ def stored_of(address: str) -> set[str]:
 
 def asked_keys() -> list[str]:
     """The keys of what it asks."""
-    prompts = [Prompt(id=str(number), text=str(number), language="ko") for number in range(200)]
+    prompts = [Prompt(id=str(number), text=str(number), language="ko") for number in range(FIRST, FIRST + 120)]
     template, sampling = MixedPrompt(), Sampling()
     return [answer_key(request_body("m", template.messages(one), sampling, 0), "r1", 0) for one in prompts]

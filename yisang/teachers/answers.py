@@ -147,10 +147,7 @@ class AnswerStore:
         folders = {key[: self._prefix] for key in wanted} | ({ANY} if wanted else set())
         if wanted and not self._folder.local:
             # Asked about one by one, sixteen folders that are not there would be what a look-up mostly waits for.
-            there = set(self._folder.names())
-            for name in [name for name in self._index if name.partition("/")[0] not in there]:
-                del self._index[name]
-            folders &= there
+            folders &= set(self._folder.names())
         return sorted(folders)
 
     def _looked_up(self, folder: str, wanted: set[str]) -> list[tuple[Answer, bytes]]:
