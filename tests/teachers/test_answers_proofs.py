@@ -129,6 +129,68 @@ TestEvents = Events.TestCase
 TestEvents.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
 
 
+class EventsOfObjects(RuleBasedStateMachine):
+    """The same on an object store: what is put is the handle's own until it is flushed, and goes with it where it dies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.address = f"memory://events-{secrets.token_hex(6)}"
+        self.handles = [AnswerStore(self.address) for _ in range(3)]
+        self.model: dict[str, bytes] = {}
+        self.held: list[dict[str, bytes]] = [{}, {}, {}]
+
+    @rule(handle=HANDLES, text=texts, words=st.integers(0, 3))
+    def put(self, handle: int, text: str, words: int) -> None:
+        one = answer(text, words)
+        number = self.handles[handle].put(one.key, one)
+        assert number > self.handles[handle].durable
+        line = line_of(one)
+        self.held[handle][one.key] = min(self.held[handle].get(one.key, line), line)
+
+    @rule(handle=HANDLES, how=st.sampled_from(["flush", "close", "reopen"]))
+    def flush(self, handle: int, how: str) -> None:
+        store = self.handles[handle]
+        if how == "flush":
+            store.flush()
+            assert store.durable == store._put
+        else:
+            store.close()
+            self.handles[handle] = AnswerStore(self.address) if how == "reopen" else store
+        for key, line in self.held[handle].items():
+            self.model[key] = min(self.model.get(key, line), line)
+        self.held[handle] = {}
+
+    @rule(handle=HANDLES)
+    def dies(self, handle: int) -> None:
+        self.handles[handle] = AnswerStore(self.address)
+        self.held[handle] = {}
+
+    @rule(handle=HANDLES)
+    def compact(self, handle: int) -> None:
+        compact(self.handles[handle])
+
+    @rule(handle=HANDLES, wanted=st.sets(texts))
+    def look(self, handle: int, wanted: set[str]) -> None:
+        keys = {key_of(text) for text in wanted}
+        found = self.handles[handle].get_many(keys)
+        expected = {key: line for key, line in self.model.items() if key in keys}
+        for key in keys & self.held[handle].keys():
+            expected[key] = min(self.held[handle][key], expected.get(key, self.held[handle][key]))
+        assert {key: line_of(one) for key, one in found.items()} == expected
+
+    @invariant()
+    def a_new_reader_finds_what_was_flushed(self) -> None:
+        found = AnswerStore(self.address).get_many(map(key_of, TEXTS))
+        assert {key: line_of(one) for key, one in found.items()} == self.model
+
+    def teardown(self) -> None:
+        fsspec.filesystem("memory").store.clear()
+
+
+TestEventsOfObjects = EventsOfObjects.TestCase
+TestEventsOfObjects.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+
+
 WRITER = [sys.executable, str(Path(__file__).with_name("writer.py"))]
 FIRST = 1000  # questions of the same length are asked in their order
 ASKER = [sys.executable, str(Path(__file__).with_name("asker.py"))]
