@@ -16,6 +16,7 @@ Checked, from the ledger, the lines of the answer store and the run's own books 
 - each stored answer is, word for word, one that the server gave for that request; so is each trace
 - nothing is asked once it is stored
 - at no kill more answers are lost than the concurrency; lost: generated, or being generated, and not in the store
+- no worker goes on without its command
 - calls paid <= distinct requests that have an answer + in flight at the kills; without a kill nothing is paid twice
 
 An answer that the server itself spoils (cut, garbled, reset on the way, hung) must be asked again, and no client can keep it: HTTP has
@@ -40,7 +41,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ from yisang.records import Trace
 HERE = Path(__file__).parent
 DEADLINE, SHORT_DEADLINE = 5, 3
 """Seconds that an answer may take: far more than the slowest whose end comes, so that only what hangs meets it."""
+ORPHAN = 30
+"""Seconds after which a worker of a killed command should long have ended."""
 LATENCY_MS = 60
 CALL = re.compile(r"call (\d+) of ([0-9a-f]{20})")
 
@@ -214,6 +217,7 @@ class Chaos:
         self.ledger, self.stored = Ledger(given.out / "ledger"), Stored(given.out / "answers")
         self.kills: list[Kill] = []
         self.asked_though_stored: list[int] = []
+        self.orphans = 0
         self.startup = 1.0
         self.wanted = {request_of(text, sample) for text in expected for sample in range(SAMPLES)}
         self.never = {request for request in self.wanted if lasting(given.seed, request)}
@@ -242,7 +246,13 @@ class Chaos:
             if process.poll() is None:  # the bench itself was stopped
                 os.killpg(process.pid, signal.SIGKILL)
         seconds = time.monotonic() - began
-        while alive(mark):  # workers end with their parent
+        end = time.monotonic() + ORPHAN
+        while left := alive(mark):  # workers end with the command
+            if time.monotonic() > end:
+                self.orphans += len(left)
+                for pid in left:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
         log.close()
         ledger.follow()
@@ -344,6 +354,7 @@ class Chaos:
             f"in flight at a kill ({most}) <= concurrency of {given.workers} ({bound})": most <= bound,
             f"calls paid ({begun:,}) <= distinct answered ({answered:,}) + in flight at kills ({in_flight:,})": begun
             <= answered + in_flight,
+            f"processes that went on without their command: {self.orphans}": not self.orphans,
             f"nothing lost by the run that ended by itself: {self.kills[-1].lost + self.kills[-1].open:,}": not (
                 self.kills[-1].lost + self.kills[-1].open
             ),

@@ -17,7 +17,7 @@ def test_a_process_that_goes_while_it_is_looked_at_counts_as_gone(monkeypatch: p
     assert processes.alive(child.pid)
 
     def late(path: str) -> IO[str]:
-        file = open(path)
+        file = open(path)  # noqa: SIM115
         child.kill()
         child.wait()  # now the reading fails, in another way than the opening would
         return file
