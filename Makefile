@@ -46,6 +46,7 @@ test: check
 bench: $(TEST)
 	$(BIN)/python -m bench.overhead
 	$(BIN)/python -m bench.kills
+	$(BIN)/python -m bench.chaos
 	$(BIN)/python -m bench.tasks
 	$(BIN)/python -m bench.sandbox
 	$(BIN)/python -m bench.teacher

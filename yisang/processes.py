@@ -63,6 +63,6 @@ def alive(pid: int) -> bool:
         try:
             with open(f"/proc/{pid}/stat") as file:
                 return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # gone before the opening, or before the reading
             return False
     return True

@@ -79,7 +79,10 @@ class Folder:
         return posixpath.join(self.root, name)
 
     def exists(self, name: str = "") -> bool:
-        return bool(self.fs.exists(self.path(name) if name else self.root))
+        path = self.path(name) if name else self.root
+        # A store that caches listings (s3fs) would hide what another process has finished since. This forgets the parents' too.
+        self.fs.invalidate_cache(path)
+        return bool(self.fs.exists(path))
 
     def size(self, name: str) -> int:
         return int(self.fs.size(self.path(name)))
@@ -89,10 +92,9 @@ class Folder:
 
     def names(self) -> list[str]:
         """The finished files and folders here, sorted. For housekeeping; readers of data take names from manifests."""
+        # Asked first: s3fs lists the folder above where one is missing, which may be large, or not ours to list.
         if not self.exists():
             return []
-        # A store that caches listings would hide what another process has just finished.
-        self.fs.invalidate_cache(self.root)
         found = (posixpath.basename(path.rstrip("/")) for path in self.fs.ls(self.root, detail=False))
         return sorted(name for name in found if not name.startswith(TEMPORARY))
 
@@ -126,7 +128,7 @@ class Folder:
 
     def remove(self, name: str) -> None:
         """Removes a file, or a folder with all in it."""
-        if self.fs.exists(self.path(name)):
+        if self.exists(name):
             self.fs.rm(self.path(name), recursive=True)
 
     def remove_unfinished(self) -> None:

@@ -61,10 +61,12 @@ def segments(folder):
     return sorted(Path(folder).rglob("*.seg"))
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def address(request, tmp_path):
     if request.param == "local":
         yield str(tmp_path / "answers")
+    elif request.param == "s3":
+        yield request.getfixturevalue("s3")
     else:
         yield f"memory://answers-{os.getpid()}-{id(request)}"
         fsspec.filesystem("memory").store.clear()

@@ -42,8 +42,10 @@ def by_key(address: object, keys: list[str]) -> dict[str, Answer]:
     return AnswerStore(str(address)).get_many(keys)
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "s3":
+        return str(request.getfixturevalue("s3"))
     return str(tmp_path / "answers") if request.param == "local" else f"memory://upkeep-{tmp_path.name}/answers"
 
 
