@@ -27,15 +27,34 @@ from yisang.teachers.prompts import MixedPrompt
 FILE = "made.jsonl"
 NAMES = ("곰", "여우", "사자", "기린", "토끼", "사슴", "늑대", "하마", "수달", "너구리")
 SENTENCES = {
-    "ko": ("곰은 여우보다 세 마리 많다.", "다시 한번 확인해 보자.", "이 조건을 식으로 쓰면 다음과 같다.", "잠깐, 문제를 다시 읽어 보자."),
-    "en": ("Wait, let me check that again.", "So the first number is larger.", "Let me read it once more.", "That cannot be right."),
-    "ja": ("もう一度確かめてみよう。", "したがって最初の数の方が大きい。", "問題を読み直そう。", "これは正しくないはずだ。"),
+    "ko": (
+        "곰은 여우보다 세 마리 많다.",
+        "다시 한번 확인해 보자.",
+        "이 조건을 식으로 쓰면 다음과 같다.",
+        "잠깐, 문제를 다시 읽어 보자.",
+    ),
+    "en": (
+        "Wait, let me check that again.",
+        "So the first number is larger.",
+        "Let me read it once more.",
+        "That cannot be right.",
+    ),
+    "ja": (
+        "もう一度確かめてみよう。",
+        "したがって最初の数の方が大きい。",
+        "問題を読み直そう。",
+        "これは正しくないはずだ。",
+    ),
 }
 
 
 def gold() -> Iterator[Sample]:
     """Solutions in the three modes of thought: nothing is wrong with them, and one mode is mixed."""
-    for language, modes in (("ko", ("mixed", "target_only", "english_only")), ("ja", ("mixed", "target_only")), ("en", ("target_only",))):
+    for language, modes in (
+        ("ko", ("mixed", "target_only", "english_only")),
+        ("ja", ("mixed", "target_only")),
+        ("en", ("target_only",)),
+    ):
         for mode in modes:
             for number in range(10):
                 preset = ("general", "narrow")[number % 2]
@@ -86,7 +105,9 @@ def loops() -> Iterator[Sample]:
 
 def passages() -> Iterator[Sample]:
     """One passage again and again between others, and a few sentences in any order: neither stands back to back."""
-    problems = [make_problem(Request("ko", 3, 8, mode="mixed"), 37, n).trace.partition("</think>")[0] for n in range(12)]
+    problems = [
+        make_problem(Request("ko", 3, 8, mode="mixed"), 37, n).trace.partition("</think>")[0] for n in range(12)
+    ]
     words = " ".join(text.removeprefix("<think>").strip() for text in problems)
     for number, times in enumerate((2, 3, 4, 6, 8, 16, 20, 30, 40)):
         draw = Draw("passages", number)
@@ -98,7 +119,9 @@ def passages() -> Iterator[Sample]:
     for number, count in enumerate((150, 300, 600)):
         draw = Draw("any order", number)
         drawn = " ".join(f"잠깐, {draw.one(NAMES[:8])} 말이다." for _ in range(count))
-        yield made("ko", "?", drawn, Labels(repetition=True, unfinished=None), f"eight sentences in any order, {count} of them")
+        yield made(
+            "ko", "?", drawn, Labels(repetition=True, unfinished=None), f"eight sentences in any order, {count} of them"
+        )
 
 
 def alike() -> Iterator[Sample]:
@@ -151,7 +174,8 @@ def lines() -> bytes:
     numbered = (msgspec.structs.replace(sample, id=f"made-{n:03}") for n, sample in enumerate(found, 1))
     encoder = msgspec.json.Encoder()
     return b"".join(
-        encoder.encode({k: v for k, v in msgspec.to_builtins(sample).items() if k != "held"}) + b"\n" for sample in numbered
+        encoder.encode({k: v for k, v in msgspec.to_builtins(sample).items() if k != "held"}) + b"\n"
+        for sample in numbered
     )
 
 

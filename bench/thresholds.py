@@ -43,7 +43,9 @@ def show(name: str, samples: Sequence[Sample], held: Sequence[Sample], errors: b
     if name == "pii":
         kinds = Counter(sample.labels.pii for sample in every if sample.labels.pii)
         hits = Counter(sample.labels.pii for sample in every if sample.id in {*default[0].hits, *default[1].hits})
-        print("  all, by kind: " + ", ".join(f"{kind} {hits[kind]} of {count}" for kind, count in sorted(kinds.items())))
+        print(
+            "  all, by kind: " + ", ".join(f"{kind} {hits[kind]} of {count}" for kind, count in sorted(kinds.items()))
+        )
     if errors:
         texts = {sample.id: f"{sample.why}: {sample.text[-80:]!r}" for sample in every}
         for what in ("false", "missed"):

@@ -81,7 +81,10 @@ CHECKS: dict[str, Check] = {
         },
     ),
     "trit by words": Check(
-        lambda language, **bounds: TritRepetition("words"), "trit", lambda word: word in ("line", "ngram"), _is("repetition")
+        lambda language, **bounds: TritRepetition("words"),
+        "trit",
+        lambda word: word in ("line", "ngram"),
+        _is("repetition"),
     ),
     "trit by characters": Check(
         lambda language, **bounds: TritRepetition("characters"),
@@ -90,7 +93,11 @@ CHECKS: dict[str, Check] = {
         _is("repetition"),
     ),
     "refusal": Check(
-        Refusal, "refusal", lambda word: word == "refusal", _refusal("refusal"), {"opening": (25, 50, 100, 200, 400, 1000)}
+        Refusal,
+        "refusal",
+        lambda word: word == "refusal",
+        _refusal("refusal"),
+        {"opening": (25, 50, 100, 200, 400, 1000)},
     ),
     "identity": Check(Refusal, "refusal", lambda word: word == "identity", _refusal("identity")),
     "unfinished": Check(
@@ -125,7 +132,9 @@ def score(name: str, samples: Iterable[Sample], **bounds: Any) -> Score:
     """How a check agrees with the labels; bounds that are not given keep their defaults."""
     check = CHECKS[name]
     steps: dict[str, Step] = {}
-    found: dict[tuple[bool, bool], list[str]] = {(fired, meant): [] for fired in (True, False) for meant in (True, False)}
+    found: dict[tuple[bool, bool], list[str]] = {
+        (fired, meant): [] for fired in (True, False) for meant in (True, False)
+    }
     for sample in samples:
         meant = check.labelled(sample.labels)
         if meant is None:
