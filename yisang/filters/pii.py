@@ -3,7 +3,7 @@
 Numbers have the shapes of a country and stand in its language's file, [pii]; what is the same everywhere stands in pii.toml,
 beside this file. Check digits and what stands around a number keep calculations apart from it
 (`yisang.languages.checksums`). datatrove's PIIFormatter knows addresses of mail and of hosts alone and writes other addresses
-in their place; its pattern takes quadratic time on a long word.
+in their place; its pattern takes quadratic time on a long dotted word (`a.a.a…`).
 """
 
 from __future__ import annotations
