@@ -56,6 +56,13 @@ def test_a_single_token_counts_by_its_pairs():
     assert back_to_back(["a"] * 12) == (2, 6)
 
 
+def test_a_long_unit_is_followed_to_both_of_its_ends():
+    tokens = [str(number) for number in range(-100, 0)] + [str(number) for number in range(5000)] * 7
+    assert back_to_back(tokens) == (5000, 7)
+    assert back_to_back(tokens[: 100 + 5000 * 6]) == (5000, 6)
+    assert back_to_back(tokens[: 100 + 5000 * 6 - 1]) == (0, 0)
+
+
 def test_both_conditions_of_the_second_rule_must_hold():
     loop = " ".join(["one two three"] * 6)
     # 18 words: back to back six times, but there is no 20-gram at all.

@@ -56,7 +56,9 @@ def build(problems: int = 24000, seed: int = 11) -> Recipe:
             Each(Repetition()),
             Each(Pii(LANGUAGE)),
             Each(
-                Keep(verdicts={"unfinished": ("none",), "refusal": ("none",), "repetition": ("none",), "pii": ("none",)}),
+                Keep(
+                    verdicts={"unfinished": ("none",), "refusal": ("none",), "repetition": ("none",), "pii": ("none",)}
+                ),
                 name="whole_and_clean",
             ),
             # Measures alone: how the question's language is spread in the thoughts, and what is kept of its words.
