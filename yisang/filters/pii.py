@@ -3,16 +3,17 @@
 Numbers have the shapes of a country and stand in its language's file, [pii]; what is the same everywhere stands in pii.toml,
 beside this file. Check digits and what stands around a number keep calculations apart from it
 (`yisang.languages.checksums`). datatrove's PIIFormatter knows addresses of mail and of hosts alone and writes other addresses
-in their place; its pattern takes quadratic time on a long word.
+in their place; its pattern takes quadratic time on a long dotted word (`a.a.a…`).
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -23,11 +24,12 @@ from yisang.errors import UsageError
 from yisang.filters.cot import judged
 from yisang.languages import Language, load
 from yisang.languages.patterns import Pattern, patterns, read_patterns
-from yisang.records import Measure, Prompt, Trace, with_measures
+from yisang.records import Measure, Prompt, Trace
 
 OPTIONAL = ("ip",)
 """Kinds that are looked for only where they are named."""
 _SHOWN = 3
+_AGAIN = 500
 R = TypeVar("R", Prompt, Trace)
 
 
@@ -155,42 +157,65 @@ class MaskPii:
         return {**self._finder.identity(), "marks": marks}
 
     def __call__(self, record: R) -> R:
-        text, counts = self.masked(record.text)
+        if not isinstance(record, Prompt | Trace):
+            raise TypeError(f"MaskPii masks prompts and traces, and this is a {record.kind_name}; id {record.id}.")
+        asked: Prompt = record.prompt if isinstance(record, Trace) else record
+        texts = dict.fromkeys((record.text, asked.text, asked.gold or "", *asked.options))
+        known = {text[item.start : item.end]: item.kind for text in texts for item in self._finder(text)}
+        return self._changed(record, known)
+
+    def _changed(self, record: R, known: Mapping[str, str]) -> R:
+        text, counts = self.masked(record.text, known)
         changes: dict[str, Any] = {"text": text}
         if isinstance(record, Trace):
-            changes |= {name: self._part(getattr(record, name)) for name in ("think", "answer")}
-            changes["prompt"] = self(record.prompt)
+            changes |= {name: self._part(getattr(record, name), known) for name in ("think", "answer")}
+            changes["prompt"] = self._changed(record.prompt, known)
         elif isinstance(record, Prompt):
-            changes |= {"gold": self._part(record.gold), "options": tuple(map(self._mask, record.options))}
-        else:
-            raise TypeError(f"MaskPii masks prompts and traces, and this is a {record.kind_name}; id {record.id}.")
-        measures: dict[str, Measure] = {
+            changes |= {
+                "gold": self._part(record.gold, known),
+                "options": tuple(self.masked(option, known)[0] for option in record.options),
+            }
+        changes["measures"] = {
+            **record.measures,
             "pii_masked": counts.total(),
             "pii_masked_kinds": "+".join(sorted(counts)),
         }
-        changed = msgspec.structs.replace(record, **changes)
-        with_them = with_measures(changed, measures)
-        assert isinstance(with_them, type(record))
-        return with_them
+        return msgspec.structs.replace(record, **changes)
 
-    def masked(self, text: str) -> tuple[str, Counter[str]]:
-        """The text with marks, and how many of each kind. What is left holds nothing more that is found."""
+    def masked(self, text: str, known: Mapping[str, str] | None = None) -> tuple[str, Counter[str]]:
+        """The text with marks, and how many of each kind. What is left holds nothing more that is found.
+
+        known: words and their kinds that were found elsewhere in the record. A number that is known by the words beside it
+        is masked where it stands without them too; of such, the first 500.
+        """
         counts: Counter[str] = Counter()
-        while found := self._finder(text):
+        words = dict(known or {})
+        # A mark may end what kept its neighbour from being found, so the text is looked at again until nothing is.
+        while True:
+            found = self._finder(text)
             parts, place = [], 0
             for item in found:
+                words.setdefault(text[item.start : item.end], item.kind)
                 parts += [text[place : item.start], self._finder.mark(item.kind)]
                 place = item.end
                 counts[item.kind] += 1
-            # A mark may end what kept its neighbour from being found, so it is looked again.
-            text = "".join([*parts, text[place:]])
-        return text, counts
+            text, again = self._known("".join([*parts, text[place:]]), words)
+            counts += again
+            if not found and not again:
+                return text, counts
 
-    def _mask(self, text: str) -> str:
-        return self.masked(text)[0]
+    def _known(self, text: str, words: Mapping[str, str]) -> tuple[str, Counter[str]]:
+        counts: Counter[str] = Counter()
+        for word, kind in list(words.items())[:_AGAIN]:
+            if word in text:
+                mark = self._finder.mark(kind)
+                pieces = re.split(f"(?<![0-9A-Za-z]){re.escape(word)}(?![0-9A-Za-z])", text)
+                text = mark.join(pieces)
+                counts[kind] += len(pieces) - 1
+        return text, +counts
 
-    def _part(self, text: str | None) -> str | None:
-        return None if text is None else self._mask(text)
+    def _part(self, text: str | None, known: Mapping[str, str]) -> str | None:
+        return None if text is None else self.masked(text, known)[0]
 
 
 def shape(text: str) -> str:

@@ -108,7 +108,7 @@ def terms_of(question: str, language: Language) -> list[str]:
         stem = item[: match.start()] if match else item
         longer = match and stem and any(item + particle in whole for particle in endings)
         term = item if longer or not stem else stem
-        if not skip.fullmatch(item) and not skip.fullmatch(term):
+        if not skip.fullmatch(term):
             found[term] += 1
     return [term for term, count in found.items() if count >= times]
 

@@ -23,12 +23,12 @@ _FORMULA = re.compile(r"\\begin\{([^{}\n]{1,40})\}|\\end\{([^{}\n]{1,40})\}|\\\\
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{|$)")
 _BRACE = re.compile(r"\\.|[{}]", re.S)
 _DOLLAR = re.compile(r"(?<!\\)\$(?=[^\s\d$])")
-_OPENING = re.compile(r"(?<![:;=])[(\[]|[「『《〈【{]")
-_CLOSING = ")]」』》〉】}"
+_OPENING = re.compile(r"(?<![:;=])[(\[]|[「『《〈【]")
+_CLOSING = ")]」』》〉】"
 _ENDS = ".!?。！？…．;；"
 _GOES_ON = ",、，:：=+×÷/<>≤≥-–—&^_\\"
 _BEHIND = "*_~`\"'”’»)]」』》〉】 \t"
-_RULE = re.compile(r"(?:\n[ \t]*(?:[-*_=~] ?){3,})+\s*$")
+_RULE = re.compile(r"(?:\n[ \t]*(?:[-*_=] ?){3,})+\s*$")
 _SMILE = re.compile(r"\s*[:;=^]['’]?-?[)(DP^]+$")
 _ITEM = re.compile(r"\s*(?:[-*+•]|[0-9]{1,3}[.)]|\(?\w\)|#{1,6}|\|)\s")
 

@@ -11,6 +11,12 @@ from yisang.filters.cot import Finish, Structure
 from yisang.filters.duplicates import exact_key, keep_first, survivor_order
 from yisang.filters.grade import VerifyTask
 from yisang.filters.keep import Keep
+from yisang.filters.pii import Pii
+from yisang.filters.quotes import KeptQuotes
+from yisang.filters.refusal import Refusal
+from yisang.filters.repetition import Repetition
+from yisang.filters.switches import Switches
+from yisang.filters.unfinished import Unfinished
 from yisang.pipelines.curate import Corpus, ToExample
 from yisang.pipelines.recipe import Recipe
 from yisang.pipelines.stages.teach import Teach
@@ -44,6 +50,20 @@ def build(problems: int = 24000, seed: int = 11) -> Recipe:
             Each(
                 Keep(verdicts={"finish": ("stop",), "structure": ("one",), "process": ("verified",)}), name="verified"
             ),
+            # What no graph sees. This teacher passes them all; another one put in its place may not.
+            Each(Unfinished(LANGUAGE)),
+            Each(Refusal(LANGUAGE)),
+            Each(Repetition()),
+            Each(Pii(LANGUAGE)),
+            Each(
+                Keep(
+                    verdicts={"unfinished": ("none",), "refusal": ("none",), "repetition": ("none",), "pii": ("none",)}
+                ),
+                name="whole_and_clean",
+            ),
+            # Measures alone: how the question's language is spread in the thoughts, and what is kept of its words.
+            Each(Switches(LANGUAGE)),
+            Each(KeptQuotes(LANGUAGE)),
             Each(ToExample()),
         ),
         sink=Corpus(
