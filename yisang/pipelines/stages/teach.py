@@ -23,8 +23,10 @@ from yisang.teachers.rollouts import teach
 from yisang.teachers.strategies import Once, Strategy
 from yisang.teachers.telling import Price, told
 
-SERVED = frozenset({"openai", "vllm"})
-"""Engines that ask servers, which other processes keep busy."""
+SERVED = frozenset({"openai", "vllm", "vllm-offline"})
+"""Engines that one process keeps busy, by thousands of requests at once."""
+ON_GPUS = frozenset({"vllm", "vllm-offline"})
+"""Those of them that take all GPUs of the machine."""
 LEAST_OF_ENDPOINT = 10_000
 
 
@@ -96,7 +98,7 @@ class TeachPhase(Phase):
     def alone(self, setting: Setting) -> bool:
         assert self.stage is not None
         engine = (setting.teacher or TeacherSetting()).engine or self.stage.teacher.engine
-        return "vllm" in (engine, *(other.engine for other in self.stage.strategy.teachers))
+        return not ON_GPUS.isdisjoint({engine, *(other.engine for other in self.stage.strategy.teachers)})
 
     def told(self, notes: list[msgspec.Raw], seconds: float, setting: Setting) -> str:
         counters = sum((msgspec.json.decode(note, type=Counters) for note in notes), Counters())
