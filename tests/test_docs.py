@@ -52,7 +52,7 @@ LEAST_COMMANDS = {
     "docs/evals.md": 5,
     "docs/sft.md": 2,
     "docs/mini.md": 0,
-    "docs/teachers.md": 3,
+    "docs/teachers.md": 1,
 }
 LEAST_PYTHON = {
     "README.md": 0,
