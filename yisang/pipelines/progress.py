@@ -97,6 +97,8 @@ class Progress:
         folder = os.path.join(self._out.root, WORK)
         found = []
         for name in os.listdir(folder) if self._out.local and os.path.isdir(folder) else []:
+            if not name.endswith(".json"):
+                continue
             try:
                 with open(os.path.join(folder, name), "rb") as file:
                     found.append(msgspec.json.decode(file.read(), type=Heartbeat))

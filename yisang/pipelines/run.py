@@ -28,7 +28,7 @@ from yisang.pipelines.phases import Setting
 from yisang.pipelines.progress import Progress, WorkerDied
 from yisang.pipelines.recipe import Loaded
 from yisang.pipelines.runners import runner
-from yisang.pipelines.runners.claims import CLAIMS, await_leavers
+from yisang.pipelines.runners.claims import CLAIMS, await_leavers, clear
 from yisang.processes import die_with_parent
 from yisang.records import SCHEMA_VERSION
 from yisang.signals import stoppable
@@ -209,7 +209,8 @@ class _Work:
                 if interrupt_ is not None:  # an engine that is torn down at a signal fails in ways of its own
                     raise interrupt_.error from error
                 raise _failure(out, self._on, error, progress) from error
-        out.remove(WORK)
+        if out.local:
+            clear(Path(out.path(WORK)))
         out.remove("failure.json")  # of a bundle that an engine has tried again
 
 

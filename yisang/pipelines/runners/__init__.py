@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ def _nodes(payload: bytes, phases: int, **settings: Any) -> None:
 
 
 def _ray(payload: bytes, phases: int, **settings: Any) -> None:
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("Ray is not installed. pip install 'yisang[ray]'")
     from yisang.pipelines.runners.ray import run
 
     run(payload, phases, **settings)

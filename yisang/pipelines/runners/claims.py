@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+
+from yisang.storage import TEMPORARY
 
 CLAIMS = "claims"
 """The folder of a run for them. Not the one for work, which goes away with its leader: who works on when the next one comes keeps
@@ -68,7 +71,7 @@ def claim(folder: Path, name: str, *, stale: float = STALE, beat: float = BEAT) 
     try:
         with open(path, "x") as file:
             file.write(signature())
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):  # another was faster; or the run is over, and the folder gone
         return None
     return Lease(path, beat)
 
@@ -84,24 +87,27 @@ def await_leavers(folder: Path, say: Callable[[str], None], *, stale: float = ST
 
 
 def held(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def age_of(path: Path) -> float | None:
     """Seconds since a file was touched, by the file system's own clock; None where there is no such file."""
-    with _touched(path.parent) as now:
-        try:
-            return now - path.stat().st_mtime
-        except FileNotFoundError:
-            return None
-
-
-@contextlib.contextmanager
-def _touched(folder: Path) -> Iterator[float]:
-    """What time it is on the file system of a folder."""
-    probe = folder / f".{signature()}.{threading.get_ident()}"
+    # In the run's own folder, which stays; those of claims and of work are removed when it ends.
+    probe = path.parent.parent / f"{TEMPORARY}{signature()}.{threading.get_ident()}"
     try:
+        touched = path.stat().st_mtime
         probe.touch()
-        yield probe.stat().st_mtime
+        return probe.stat().st_mtime - touched
+    except FileNotFoundError:
+        return None
     finally:
         probe.unlink(missing_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Removes a folder of which others may just be creating or removing files."""
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -19,15 +19,17 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
-from yisang.errors import UsageError, YisangError
+from yisang.errors import Interrupt, UsageError, YisangError
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.execution import WORK, Job, ShardPlan, commit_phase, load_job, plan_shards, run_shard
 from yisang.pipelines.progress import WorkerDied
-from yisang.pipelines.runners.claims import BEAT, CLAIMS, LOOK, STALE, Lease, age_of, claim
+from yisang.pipelines.runners.claims import CLAIMS, LOOK, STALE, Lease, age_of, claim, clear
 from yisang.processes import die_with_parent
+from yisang.signals import stoppable
 from yisang.storage import Folder
 
 JOB, LEADER, OVER = "job", "leader", "over"
@@ -56,7 +58,6 @@ def lead(payload: bytes, phases: int, *, workers: int, watch: Callable[[], None]
     out.write_bytes(f"{WORK}/{JOB}", payload)
     with contextlib.ExitStack() as closing:
         closing.enter_context(Lease(work / LEADER))
-        closing.callback((work / OVER).touch)
         member = _member(out.root, workers, closing) if workers else None
         for number in range(phases):
             plan_shards(payload, number)
@@ -71,7 +72,8 @@ def lead(payload: bytes, phases: int, *, workers: int, watch: Callable[[], None]
                 watch()
                 time.sleep(LOOK)
             commit_phase(payload, number)
-    out.remove(CLAIMS)
+        (work / OVER).touch()
+    clear(Path(out.path(CLAIMS)))
 
 
 def _member(out: str, workers: int, closing: contextlib.ExitStack) -> subprocess.Popen[bytes]:
@@ -117,16 +119,24 @@ def join(address: str, workers: int, *, start: float = START) -> None:
 
 
 def _go_with_leader(out: Folder) -> None:
-    """Ends this process, as Ctrl-C would, where its leader is gone and has not said that the run is over."""
+    """Ends this process, as Ctrl-C would, where its leader is gone or has failed and has not said that the run is over."""
     while _led(out):
-        time.sleep(BEAT)
-    if out.exists(WORK) and not out.exists("manifest.json"):
+        time.sleep(LOOK)
+    work = Path(out.path(WORK))
+    if work.is_dir() and not (work / OVER).exists():
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _worker(root: str, place: int) -> None:
+def _worker(root: str, place: int) -> NoReturn:
     die_with_parent()
-    _work(root, place)
+    try:
+        with stoppable():  # so that it gives its claim back
+            _work(root, place)
+    except Interrupt as interrupt:
+        sys.exit(interrupt.error.exit_code)
+    except YisangError as error:  # which failure.json tells of
+        sys.exit(error.exit_code)
+    sys.exit(0)
 
 
 def _failure(out: Folder) -> str:
@@ -195,15 +205,15 @@ def _done(boundary: Boundary, index: int) -> bool:
 
 def main(arguments: list[str]) -> int:
     """The leader's own machine: nodes.py FOLDER WORKERS."""
-    from yisang.signals import stoppable
-
     die_with_parent()
     root, workers = arguments
     try:
         with stoppable():
             join(root, int(workers))
-    except YisangError:
-        return 0 if Folder(root).exists("failure.json") else 1  # the leader tells of it
+    except Interrupt as interrupt:
+        return interrupt.error.exit_code
+    except YisangError as error:
+        return 0 if Folder(root).exists("failure.json") else error.exit_code  # the leader tells of it
     return 0
 
 
