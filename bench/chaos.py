@@ -263,7 +263,7 @@ class Chaos:
             f"dead letters: the {len(self.never):,} requests never answered, and {len(failed - self.never):,} unlucky ones": self.never
             <= failed
             # Of two records with the same words, asked one after the other, one may have been unlucky and the other not.
-            and all(ledger.last[request] not in "=-" or request in taught for request in failed),
+            and all(ledger.last.get(request, "-") not in "=-" or request in taught for request in failed),
             f"{len(stored.serials):,} stored answers are what the server said"
             + "".join(f"; {fault}" for fault in stored.faults[:3]): not stored.faults
             and all(ledger.end[serial] == "=" for serial in stored.serials),
