@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import random
 import threading
 
 import pytest
@@ -45,28 +46,37 @@ def test_a_cut_stands_for_all_that_were_in_flight_and_answers_bring_places_back(
         limit = Limit(100)
         for _ in range(100):
             await limit.__aenter__()
-        for _ in range(101):  # all that were in flight are refused
+        for _ in range(14):  # a few of a hundred are refused whatever the endpoint bears
+            limit.overloaded()
+        assert (limit.value, limit.cuts) == (100, 0)
+        for _ in range(101):  # now all that are in flight
             limit.overloaded()
         assert (limit.value, limit.cuts) == (70, 1)
-        limit.overloaded()  # and one of them again
+        for _ in range(11):  # and 0.15 of those again
+            limit.overloaded()
         assert (limit.value, limit.cuts) == (49, 2)
         values = [limit.value]
         for _ in range(2000):
             limit.answered()
             if limit.value != values[-1]:
                 values.append(limit.value)
-        assert values == [
-            49,
-            53,
-            58,
-            63,
-            69,
-            75,
-            82,
-            90,
-            99,
-            100,
-        ]  # a tenth more each time, and never more than it was given
+        # a tenth more each time, and never more than it was given
+        assert values == [49, 53, 58, 63, 69, 75, 82, 90, 99, 100]
+
+    asyncio.run(play())
+
+
+def test_an_endpoint_that_refuses_a_few_whatever_it_bears_is_asked_as_much_as_before():
+    async def play():
+        limit = Limit(64)
+        for _ in range(64):
+            await limit.__aenter__()
+        chance = random.Random(3)
+        values = []
+        for _ in range(20_000):
+            (limit.overloaded if chance.random() < 0.07 else limit.answered)()
+            values.append(limit.value)
+        assert sum(values) / len(values) > 55
 
     asyncio.run(play())
 
@@ -211,7 +221,8 @@ def test_an_endpoint_that_is_down_ends_the_run_and_makes_no_dead_letter_of_every
     engine = OpenAI("m", "r1", base_url=server.url, backoff=0.0, attempts=2)
     with pytest.raises(TeacherUnavailable, match=rf"{FAILURES} requests in a row failed.*out of order.*same command"):
         collect([f"{n}" for n in range(100)], engine, tmp_path, concurrency=1)
-    assert len(server.requests) == 7 + 2 * FAILURES
+    assert len(server.requests) == 7 + 2 * FAILURES + 2  # and whether it is there at all
+    assert server.requests[-1]["body"]["max_tokens"] == 1
     server.otherwise = echo
     counters = Counters()
     collect([f"{n}" for n in range(100)], engine, tmp_path, concurrency=1, counters=counters)
@@ -220,7 +231,7 @@ def test_an_endpoint_that_is_down_ends_the_run_and_makes_no_dead_letter_of_every
 
 def test_an_answer_or_a_plain_no_in_between_shows_that_it_is_up(server, tmp_path):
     breaks = [fails(500)] * (FAILURES - 1)
-    server.script = [*breaks, echo, *breaks, fails(422, "no"), *breaks, says(b"half")]
+    server.script = [*breaks, echo, *breaks, fails(422, "no"), *breaks, says(b"half"), fails(503)]
     engine = OpenAI("m", "r1", base_url=server.url, backoff=0.0, attempts=1)
     with pytest.raises(TeacherUnavailable, match="is no JSON"):
         collect([f"{n}" for n in range(100)], engine, tmp_path, concurrency=1)
@@ -239,16 +250,19 @@ def test_a_breaker_counts_a_row_and_only_failures_without_an_answer_beside_them(
 def test_requests_that_fail_while_others_are_answered_are_dead_letters_and_so_are_the_last_ones(server, tmp_path):
     """Thirty questions on which the server always breaks; they are the longest, so they go first."""
     texts = [f"{n}" for n in range(200)] + [f"poison {n}" for n in range(30)]
+    counters = [Counters(), Counters()]
 
     def breaks(handler, body):
         (fails(500) if "poison" in body["messages"][-1]["content"] else echo)(handler, body)
 
     server.otherwise = breaks
-    for _ in range(2):  # the second time nothing else is left to ask
+    for concurrency, counted in zip((40, 2), counters, strict=True):  # the second time nothing else is left to ask
         engine = OpenAI("m", "r1", base_url=server.url, backoff=0.0, attempts=2)
-        found = collect(texts, engine, tmp_path, concurrency=40)
+        found = collect(texts, engine, tmp_path, concurrency=concurrency, counters=counted)
         assert sum(isinstance(outcome, TeacherFailed) for outcome in found) == 30
         assert sum(isinstance(outcome, Generation) for outcome in found) == 200
+    assert (counters[1].asked, counters[1].reused) == (30, 200)
+    assert sum(seen["body"]["max_tokens"] == 1 for seen in server.requests) >= 1  # it was doubted, and was there
 
 
 def test_an_engine_that_always_fails_by_itself_counts_as_down(tmp_path):

@@ -390,21 +390,30 @@ def test_a_killed_run_repeats_at_most_what_was_in_flight(server, tmp_path, numbe
         echo(handler, body)
 
     server.otherwise = counts
-    command = [sys.executable, str(Path(__file__).with_name("asker.py")), server.url, str(tmp_path / "answers"), "60"]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("asker.py")),
+        server.url,
+        str(tmp_path / "answers"),
+        "60",
+        "256",
+        "100",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     where = {"cwd": REPOSITORY, "env": environment, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, **where, stderr=subprocess.DEVNULL) as run:
         told, _ = run.communicate()
     assert run.returncode != 0
     handed_on = told.decode().split()
+    assert handed_on  # all of three digits, so they are asked in this order
     server.otherwise = echo
     first = len(server.requests)
     done = subprocess.run(command, **where, text=True, check=True)
-    assert done.stdout.split() == [str(n) for n in range(60)]
+    assert done.stdout.split() == [str(n) for n in range(100, 160)]
     repeated = set(texts_of(server)[:first]) & set(texts_of(server)[first:])
     assert len(repeated) <= 4  # the concurrency
     assert not set(handed_on) & repeated
-    assert set(texts_of(server)) == {str(n) for n in range(60)}
+    assert set(texts_of(server)) == {str(n) for n in range(100, 160)}
 
 
 # teach

@@ -21,6 +21,8 @@ from yisang.teachers.segments import Answer
 
 Outcome = Generation | TeacherRejected
 _STEP = math.log(1.05)
+CANARY = (Message("user", "1 + 1 = ?"),)
+"""What an endpoint is asked that has failed many times; the answer, of one token, is kept nowhere."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +112,7 @@ class Asker:
     """Answers requests to one engine, at most `concurrency` in flight, fewer while the endpoint is overloaded (`Limit`).
 
     A rejection is not stored: the next run asks again. TeacherUnavailable, UsageError and StorageError are raised to this
-    and to every later caller. `on_answer` hears of each answer as it comes. `more`: whether further requests are to come.
+    and to every later caller. `on_answer` hears of each answer as it comes.
     """
 
     def __init__(
@@ -128,7 +130,7 @@ class Asker:
         self.engine, self.store, self.on_answer = engine, store, on_answer
         # Not `counters or ...`: new counters must be the caller's own.
         self.counters = Counters() if counters is None else counters
-        self.more = True
+        self._doubt = asyncio.Lock()
         self._open: dict[str, list[asyncio.Future[Answered]]] = {}
         self._look_up = _LookUp(store)
         self._failure: BaseException | None = None
@@ -204,16 +206,30 @@ class Asker:
             # A fault of the engine's own on one request is that request's dead letter; not so many in a row.
             outcome, broke = rejection(error), True
         if isinstance(outcome, TeacherFailed) or (broke and isinstance(outcome, TeacherRejected)):
-            # Where nobody waits there is nothing to spare the endpoint: the last requests are dead letters.
-            if self.breaker.failed(begun) and (self.more or len(self._open) > self.places.taken):
-                raise TeacherUnavailable(
-                    f"{self.breaker.row} requests in a row failed, each after all its attempts; the last one: "
-                    f"{outcome} Mend the endpoint and run the same command: answers so far are stored."
-                ) from outcome
+            if self.breaker.failed(begun):
+                await self._doubted(request, outcome)
         else:
             self.breaker.answered()
             self.places.answered()
         return outcome
+
+    async def _doubted(self, request: Request, last: TeacherRejected) -> None:
+        """Is the endpoint down, or are these records such that it fails on each of them? A question of one token tells."""
+        async with self._doubt:
+            row = self.breaker.row
+            if row < self.breaker.most:  # another request has asked meanwhile
+                return
+            try:
+                await self.engine.generate(CANARY, msgspec.structs.replace(request.sampling, max_tokens=1), 0)
+            except Exception as error:
+                if isinstance(error, TeacherRejected) and not isinstance(error, TeacherFailed):
+                    self.breaker.answered()  # it says no, so it is there
+                    return
+                raise TeacherUnavailable(
+                    f"{row} requests in a row failed, each after all its attempts, and then a question of one token too; the last "
+                    f"one: {last} Mend the endpoint and run the same command: answers so far are stored."
+                ) from last
+            self.breaker.answered()
 
     def _heard(self, request: Request, answered: Answered) -> Answered:
         self.counters.rejected += isinstance(answered.outcome, TeacherRejected)

@@ -11,15 +11,20 @@ from yisang.errors import UsageError
 
 CUT = 0.7
 """Of the requests in flight, what is left when the endpoint is overloaded: as CUBIC of TCP does (RFC 9438, section 4.6)."""
+REFUSED = 0.15
+"""Share of refusals from which on an endpoint counts as overloaded: gateways refuse a few whatever they bear, and to ask for less
+would not change that. Ours."""
+LEAST = 50
+"""Outcomes at least of which that is a share."""
 FAILURES = 20
-"""Requests that fail one behind the other, each after all its attempts, until the endpoint counts as down."""
+"""Requests that fail one behind the other, each after all its attempts, until the endpoint is doubted."""
 
 
 class Limit:
     """A number of places: all of them at first, fewer when the endpoint says that it is overloaded, more again as it answers.
 
-    A cut stands for all requests that were in flight when it was made, since they tell of the same moment: as many answers and
-    refusals must come before the next one. When as many answers have come as there are places, there are a tenth more.
+    A round is as many outcomes as there are places (at least 50). Once 15 % of a round are refusals there are 0.7 of the places, and
+    outcomes of requests that were in flight then tell nothing more. Behind a round with fewer refusals there are a tenth more.
     """
 
     def __init__(self, most: int):
@@ -28,9 +33,14 @@ class Limit:
         self.most = self.value = most
         self.taken = 0
         self.cuts = 0
-        self._credit = 0
+        self._seen = 0
+        self._refused = 0
         self._deaf = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def round(self) -> int:
+        return max(LEAST, self.value)
 
     @property
     def waiting(self) -> int:
@@ -79,20 +89,27 @@ class Limit:
                 place.set_result(None)
 
     def overloaded(self) -> None:
-        """The endpoint has refused a request for being busy."""
+        """The endpoint has refused a request for being busy, or taken very long for one."""
         if self._deaf:
             self._deaf -= 1
             return
-        self.value = max(1, int(min(self.value, max(self.taken, 1)) * CUT))
-        self._deaf, self._credit = self.taken, 0
-        self.cuts += 1
+        self._seen += 1
+        self._refused += 1
+        if self._refused >= REFUSED * self.round:
+            self.value = max(1, int(min(self.value, max(self.taken, 1)) * CUT))
+            self._deaf, self._seen, self._refused = self.taken, 0, 0
+            self.cuts += 1
 
     def answered(self) -> None:
-        self._deaf = max(0, self._deaf - 1)
-        self._credit += 1
-        if self._credit >= self.value and self.value < self.most:
-            self.value, self._credit = min(self.most, self.value + max(1, self.value // 10)), 0
-            self._admit()
+        if self._deaf:
+            self._deaf -= 1
+            return
+        self._seen += 1
+        if self._seen >= self.round:
+            self._seen = self._refused = 0
+            if self.value < self.most:
+                self.value = min(self.most, self.value + max(1, self.value // 10))
+                self._admit()
 
 
 class Breaker:

@@ -71,12 +71,7 @@ async def ask(
 async def _stream(
     jobs: Iterable[Job[T]], askers: list[Asker], store: AnswerStore, chunk: int
 ) -> AsyncGenerator[T, None]:
-    def until_the_last() -> Iterator[Job[T]]:
-        yield from jobs
-        for asker in askers:
-            asker.more = False
-
-    results = Stream(until_the_last(), store, sum(asker.concurrency for asker in askers), chunk).results()
+    results = Stream(iter(jobs), store, sum(asker.concurrency for asker in askers), chunk).results()
     try:
         async for result in results:
             yield result
