@@ -130,8 +130,10 @@ def plan(
     loaded = load(recipe, inputs)
     setting = Setting(out, answers, _teacher_setting(teacher, teacher_option or [], concurrency, price))
     rates = Rates(setting.teacher.price, gpus, tokens_per_second)
-    if pilot is None and (price or tokens_per_second is not None):
-        raise UsageError("--price and --tokens-per-second are for an estimate, which needs --pilot N.")
+    if pilot is None and (price or tokens_per_second is not None or gpus != 1):
+        raise UsageError("--price, --gpus and --tokens-per-second are for an estimate, which needs --pilot N.")
+    if gpus != 1 and tokens_per_second is None:
+        raise UsageError("--gpus needs --tokens-per-second, of one of them; the pilot's rate is that of its own GPUs.")
     name = ""
     tried: dict[str, Any] = {}
     if pilot is not None:
@@ -176,7 +178,12 @@ def run(
     )
     if on == "slurm":
         from yisang.pipelines.runners.slurm import submit
+        from yisang.storage import Folder
 
+        if workers < 1:
+            raise UsageError(f"--workers is {workers}; it must be at least 1.")
+        if not Folder(out).local:
+            raise UsageError(f"Machines that work together need a folder that they all see as a path; {out} is none.")
         loaded = load(recipe, inputs)
         check_recipe(loaded, setting, limit=limit, strict=strict)
         given: list[tuple[str, Any]] = [
@@ -205,7 +212,7 @@ def join(
     """Works on a run that another machine leads (`yisang run RECIPE --out RUN --on nodes`), until it ends."""
     from yisang.pipelines.runners.nodes import join as join_run
 
-    join_run(out, workers)
+    join_run(out, workers, say=say)
 
 
 @app.command()

@@ -202,6 +202,42 @@ def test_machines_stop_when_their_leader_is_gone(
     same_as(out, uninterrupted)
 
 
+def test_machines_may_stand_in_other_folders_than_their_leader(
+    starting: Starting,
+    joining: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    uninterrupted: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    first = starting(KILLABLE, Path("out"), "leaderless", 1, PYTHONPATH=str(HERE))
+    monkeypatch.chdir(tmp_path / "b")
+    second = joining(Path("../a/out"))
+    code, said = first.wait()
+    assert code == 0, said
+    assert said_by(second)[0] == 0
+    same_as(tmp_path / "a" / "out", uninterrupted)
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+def test_a_leader_that_stood_still_takes_its_workers_back(
+    starting: Starting, tmp_path: Path, uninterrupted: Path
+) -> None:
+    out, hold = tmp_path / "run", tmp_path / "hold"
+    command = start_killable(starting, out, "nodes", YISANG_TEST_HOLD=str(hold))
+    until(Path(f"{hold}.held").exists, "the record in the middle")
+    command.process.send_signal(signal.SIGSTOP)
+    backdate(out / "work" / "leader")
+    until(lambda: not command.others(), "the end of its workers, which think that it is gone")
+    command.process.send_signal(signal.SIGCONT)
+    hold.touch()
+    code, said = command.wait()
+    assert code == 0, said
+    same_as(out, uninterrupted)
+
+
 def test_a_shard_that_fails_ends_the_run_with_its_words(starting: Starting, tmp_path: Path) -> None:
     recipe = tmp_path / "failing.py"
     recipe.write_text(
@@ -225,8 +261,9 @@ def test_a_member_that_is_killed_with_the_leaders_machine_ends_the_run(starting:
 def test_nobody_to_join_is_told(tmp_path: Path, uninterrupted: Path) -> None:
     with pytest.raises(UsageError, match=r"Nobody leads a run in .* --on nodes"):
         join(str(tmp_path / "none"), 1, start=0)
-    with pytest.raises(UsageError, match="finished run"):
-        join(str(uninterrupted), 1, start=0)
+    said: list[str] = []
+    join(str(uninterrupted), 1, start=0, say=said.append)
+    assert said == [f"The run in {uninterrupted} is finished."]
     with pytest.raises(UsageError, match="as a path"):
         join("memory://run", 1)
     with pytest.raises(UsageError, match="--workers is 0"):
@@ -376,6 +413,10 @@ def test_options_that_are_the_runners_own_and_a_missing_sbatch_are_refused(
         slurm.submit("r", str(tmp_path), ["run"], 1, ["--requeue"])
     with pytest.raises(UsageError, match="--time=24:00:00"):
         slurm.submit("r", str(tmp_path), ["run"], 1, ["--time", "24:00:00"])
+    for wrong in (["--workers", "0"], ["--out", "memory://run"], ["--teacher-option", "api_key=SECRET"]):
+        given = ["run", "verified_tasks", "--out", str(tmp_path / "y"), "--on", "slurm", *wrong, "--", "--dry-run"]
+        assert main(given) == 2
+        assert not (tmp_path / "y" / "slurm").exists()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert shutil.which("sbatch") is None
     with pytest.raises(UsageError, match="no sbatch here"):

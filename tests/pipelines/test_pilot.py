@@ -163,7 +163,7 @@ def test_an_endpoint_that_counts_no_tokens_gets_no_estimate(tmp_path: Path, monk
     monkeypatch.setattr(Scripted, "_generation", silent)
     tried = pilot(tmp_path / "run")
     assert (tried["without_usage"], tried["completion_tokens"]) == (60, None)
-    with pytest.raises(YisangError, match="reports no tokens"):
+    with pytest.raises(YisangError, match="does not report its tokens"):
         estimate(tried, 10, Rates())
 
 
@@ -215,6 +215,25 @@ def test_a_price_that_is_none_is_refused(tmp_path: Path, price: str, capsys: pyt
     code = main(["plan", "verified_tasks", "--out", str(tmp_path / "run"), "--pilot", "1", f"--price={price}"])
     assert code == 2
     assert "is no price" in capsys.readouterr().err
+
+
+def test_gpus_without_a_rate_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "verified_tasks", "--out", str(tmp_path / "run"), "--pilot", "1", "--gpus", "4"]) == 2
+    assert "--gpus needs --tokens-per-second" in capsys.readouterr().err
+
+
+def test_a_prompt_that_no_template_takes_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = MixedPrompt.messages
+
+    def messages(self: MixedPrompt, prompt: Prompt) -> Any:
+        if "곰" in prompt.text:
+            raise ValueError("not this one")
+        return whole(self, prompt)
+
+    monkeypatch.setattr(MixedPrompt, "messages", messages)
+    tried = pilot(tmp_path / "run")
+    assert tried["failed"] > 0
+    assert to_ask(tmp_path / "run") + tried["answers"] < PROBLEMS
 
 
 def test_a_price_without_a_pilot_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,9 @@ def test_it_tells_lengths_reasons_speed_and_money() -> None:
 def test_it_tells_nothing_that_the_engine_did_not_report() -> None:
     said = told(counters(answer(None), rejected=1), 1.0)
     assert said == "1 answered, 1 failed, finish stop 100.0%"
+    assert "cost" not in told(counters(answer(None)), 1.0, (1.0, 1.0))
+    known = told(counters(answer(90), answer(None)), 1.0, (1e6, 1e6))
+    assert known.endswith("cost 110.00 and that of 1 answers without a count of tokens")
 
 
 def test_the_shards_of_a_step_are_told_of_together() -> None:
@@ -67,7 +70,7 @@ def test_the_shards_of_a_step_are_told_of_together() -> None:
 def test_counters_add_up_and_a_snapshot_stays_as_it_was() -> None:
     one, two = counters(answer(5), asked=1), counters(answer(7, "length"), asked=2, rejected=1)
     assert one + two == Counters(asked=3, rejected=1)
-    assert (one + two).tally == Tally(20, 12, {"stop": 1, "length": 1}, one.tally.lengths | two.tally.lengths)
+    assert (one + two).tally == Tally(20, 12, 0, {"stop": 1, "length": 1}, one.tally.lengths | two.tally.lengths)
     before = one.snapshot()
     one.tally.count(answer(9))
     assert before.tally == counters(answer(5)).tally
@@ -103,4 +106,5 @@ def test_a_run_says_it_while_answers_are_in_flight_and_at_the_end(
         watcher.join()
     middle = next(line for line in said if "in flight" in line)
     assert re.match(r"\[2/2\] teach.*: 0 of 1 shards, \d+%.*; 2 answered, 6 in flight, .*finish stop 100.0%$", middle)
-    assert re.match(r"\[2/2\] teach.*: \d answered", said[-1])
+    assert re.match(r"\[2/2\] teach: 8 answered, [\d,]+ tokens/s, ", said[-1])
+    assert sum(": 8 answered" in line for line in said) == 1

@@ -17,6 +17,7 @@ import pytest
 from yisang.errors import UsageError
 from yisang.filters.cot import Structure
 from yisang.records import Dead, Licence, Trace
+from yisang.teachers import stream
 from yisang.teachers.answers import AnswerStore, answer_key
 from yisang.teachers.engines import TeacherRejected, TeacherUnavailable
 from yisang.teachers.engines.echo import Echo
@@ -414,6 +415,53 @@ def test_a_killed_run_repeats_at_most_what_was_in_flight(server, tmp_path, numbe
     assert len(repeated) <= 4  # the concurrency
     assert not set(handed_on) & repeated
     assert set(texts_of(server)) == {str(n) for n in range(100, 160)}
+
+
+def test_answers_are_put_while_the_first_one_is_waited_for(monkeypatch):
+    """Object stores: what has come is durable soon, though nothing can be handed on."""
+    monkeypatch.setattr(stream, "FLUSH_AFTER", 0.05)
+    released = asyncio.Event()
+
+    class First(Echo):
+        async def generate(self, messages, sampling, sample):
+            if messages[-1].content == "0":
+                await released.wait()
+            return await super().generate(messages, sampling, sample)
+
+    async def play():
+        store = AnswerStore("memory://slow-head", buffer=1000)
+        asked = ask(requests(map(str, range(30))), First(), store, concurrency=30)
+        waiting = asyncio.create_task(anext(asked))
+        async with asyncio.timeout(60):
+            while store.durable < 29:
+                await asyncio.sleep(0.01)
+        assert not waiting.done()
+        released.set()
+        request, _ = await waiting
+        assert request.prompt.text == "0"
+        await asked.aclose()
+
+    asyncio.run(play())
+
+
+def test_an_engine_that_breaks_off_a_request_makes_a_dead_letter_and_hangs_nobody(store):
+    class Breaking(Echo):
+        async def generate(self, messages, sampling, sample):
+            if messages[-1].content == "3":
+                helper = asyncio.create_task(asyncio.sleep(3600))
+                helper.cancel()
+                await helper
+            return await super().generate(messages, sampling, sample)
+
+    found, _ = collect(requests(map(str, [*range(6), 3])), Breaking(), store)
+    broken = [request.prompt.text for request, outcome in found if isinstance(outcome, TeacherRejected)]
+    assert broken == ["3", "3"]
+
+
+def test_a_setting_that_no_request_can_have_ends_the_stream(server, store):
+    plain = engine(server, extensions=False)
+    with pytest.raises(UsageError, match="without extensions"):
+        collect(requests("ab", Sampling(top_k=5)), plain, store)
 
 
 # teach

@@ -127,12 +127,17 @@ def test_a_rejected_request_is_not_asked_again(store):
     assert len(engine.asked) == 1
 
 
-def test_a_check_that_fails_by_itself_ends_the_run_with_its_name(store):
+def test_a_check_that_fails_on_a_trace_makes_a_dead_letter_of_it_and_the_run_goes_on(store):
     def broken(trace):
-        raise KeyError("no column")
+        if trace.prompt.text == "나":
+            raise KeyError("no column")
+        return trace
 
-    with pytest.raises(UsageError, match="check broken failed on trace .*KeyError: 'no column'"):
-        taught(Saying(good_from(0)), store, Retry((broken,)))
+    first, dead, last = taught(Saying(good_from(0)), store, Retry((broken,)), texts="가나다")
+    assert (dead.error, dead.record.prompt.text) == ("KeyError", "나")
+    assert "check broken" in dead.message
+    assert "no column" in dead.traceback
+    assert [first.prompt.text, last.prompt.text] == ["가", "다"]
 
 
 def test_a_check_may_return_measures_but_not_nothing(store):
@@ -145,6 +150,8 @@ def test_a_check_may_return_measures_but_not_nothing(store):
     "wrong",
     [
         lambda: Retry(()),
+        lambda: Retry(Structure()),
+        lambda: Retry([Structure()]),
         lambda: Retry(ONE_BLOCK, attempts=0),
         lambda: Escalate(LARGE, ()),
         lambda: ThinkingBudget(0),
@@ -198,7 +205,11 @@ def test_thinking_over_its_budget_is_closed_and_the_answer_asked_for(store):
     (_, first, _), (messages, second, _) = engine.asked
     assert (first.max_tokens, second.max_tokens) == (20, 7)
     assert messages[-1].content == "<think>\nLet me count\n\nTime is up.\n</think>\n\n"
-    assert trace.usage == {"prompt_tokens": 5, "completion_tokens": len("<think>\nLet me count") + len("답은 3입니다.")}
+    assert trace.usage == {
+        "prompt_tokens": 10,
+        "completion_tokens": len("<think>\nLet me count") + len("답은 3입니다."),
+    }
+    assert trace.sampling["max_tokens"] == 27
 
 
 def test_thinking_within_its_budget_is_one_call(store):
@@ -210,10 +221,10 @@ def test_thinking_within_its_budget_is_one_call(store):
 
 def test_an_answer_that_the_budget_cuts_is_continued_and_not_begun_anew(store):
     def says(messages, sampling, sample):
-        return " 3입니다." if messages[-1].role == "assistant" else ("<think>a</think>\n\n답은", "length")
+        return "\n\n3입니다." if messages[-1].role == "assistant" else ("<think>a</think>\n\n답은\n", "length")
 
     (trace,) = taught(Saying(says), store, ThinkingBudget(20))
-    assert trace.text == "<think>a</think>\n\n답은 3입니다."
+    assert trace.text == "<think>a</think>\n\n답은\n\n\n3입니다."
     assert trace.verdicts == {"thinking_budget": "continued"}
 
 

@@ -6,6 +6,7 @@ work on the run folder alone; nothing passes through the engine but numbers.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pickle
@@ -49,7 +50,8 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """Which process works on a shard, how far it is, and what its phase has noted (`ShardWriter.note`)."""
+    """Which process works on a shard, how far it is, and what its phase has noted (`ShardWriter.note`). over: the shard has ended,
+    and its note is the last one."""
 
     phase: int
     shard: int
@@ -58,6 +60,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
     rows: int | None
     note: msgspec.Raw = msgspec.Raw(b"null")
     host: str = ""
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -251,11 +254,13 @@ class _Heart:
             self._thread = threading.Thread(target=self._beat, daemon=True)
             self._thread.start()
 
-    def _write(self) -> None:
+    def _write(self, over: bool = False) -> None:
         out = self._out
         read = out.read if out.through is None else out.through
         note = msgspec.Raw(msgspec.json.encode(out.note() if out.note is not None else None))
-        beat = Heartbeat(self._number, self._work.index, os.getpid(), read, self._work.rows, note, os.uname().nodename)
+        beat = Heartbeat(
+            self._number, self._work.index, os.getpid(), read, self._work.rows, note, os.uname().nodename, over
+        )
         temporary = f"{self._path}.{os.getpid()}"
         with open(temporary, "wb") as file:
             file.write(msgspec.json.encode(beat))
@@ -272,4 +277,8 @@ class _Heart:
         if self._path:
             self._over.set()
             self._thread.join()
+            with contextlib.suppress(OSError):  # it is told, no more; what failed is raised by the shard
+                if self._out.note is not None:
+                    self._write(over=True)
+                    return
             Path(self._path).unlink(missing_ok=True)

@@ -122,13 +122,13 @@ def _ask(phase: TeachPhase, setting: Setting, prompts: list[Prompt]) -> dict[str
     dead = [outcome for outcome in outcomes if isinstance(outcome, Dead)]
     if not traces:
         raise YisangError(f"All {len(dead)} requests of the pilot failed. The first: {dead[0].message}")
-    used = [trace for trace in traces if "completion_tokens" in trace.usage]
+    used = [trace for trace in traces if {"prompt_tokens", "completion_tokens"} <= trace.usage.keys()]
     # The attempts of a question stand together.
     questions = [
         list(group) for _, group in groupby(used, key=lambda trace: (trace.prompt.id, trace.sample % stage.samples))
     ]
     completion = [sum(trace.usage["completion_tokens"] for trace in question) for question in questions]
-    asked = [sum(trace.usage.get("prompt_tokens", 0) for trace in question) for question in questions]
+    asked = [sum(trace.usage["prompt_tokens"] for trace in question) for question in questions]
     tokens = counters.tally.completion_tokens
     return {
         "prompts": len(prompts),
@@ -165,7 +165,7 @@ def estimate(tried: dict[str, Any], to_ask: int, rates: Rates) -> dict[str, Any]
     completion, asked = tried["completion_tokens"], tried["prompt_tokens"]
     if completion is None:
         raise YisangError(
-            "The endpoint reports no tokens (usage.completion_tokens), so nothing can be said of what teaching will take."
+            "The endpoint does not report its tokens (usage.prompt_tokens and usage.completion_tokens), so nothing can be said of what teaching will take."
         )
     error = None if completion["error"] is None else Z * to_ask * completion["error"]
     expected = to_ask * completion["mean"]

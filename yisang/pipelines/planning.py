@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from yisang.errors import YisangError
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.compile import Plan
 from yisang.pipelines.phases import Setting
@@ -65,7 +66,12 @@ def _teaching(plan: Plan, phase: TeachPhase, setting: Setting) -> dict[str, Any]
         while held := list(islice(prompts, CHUNK)):
             chunk = set()
             for prompt in held:
-                messages = stage.template.messages(prompt)
+                try:
+                    messages = stage.template.messages(prompt)
+                except YisangError:
+                    raise
+                except Exception:  # a dead letter of the run's, which is not asked
+                    continue
                 for sample in range(stage.samples):
                     body = request_body(teacher.model, messages, stage.strategy.first(stage.sampling), sample)
                     chunk.add(answer_key(body, teacher.revision, sample))

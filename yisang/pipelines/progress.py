@@ -52,6 +52,7 @@ class Progress:
         self._death = ""
         self._before: Any = None
         self._terminal = sys.stderr.isatty()
+        self._summed: set[int] = set()
 
     def __enter__(self) -> Progress:
         if threading.current_thread() is threading.main_thread():
@@ -73,7 +74,7 @@ class Progress:
 
     def death(self) -> WorkerDied | None:
         """The worker that an engine has just failed over, where one is gone that had not finished its shard."""
-        gone = next((beat for beat in self._heartbeats() if not _alive(beat)), None)
+        gone = next((beat for beat in self._heartbeats() if not beat.over and not _alive(beat)), None)
         return self._about(gone) if gone is not None else None
 
     def _about(self, beat: Heartbeat) -> WorkerDied:
@@ -85,13 +86,18 @@ class Progress:
 
     def _watch(self) -> None:
         while not self._over.wait(0.5):
-            beats = self._heartbeats()
+            beats = [beat for beat in self._read() if not beat.over]
             dead = next((beat for beat in beats if self._gone(beat)), None)
             if dead is not None and self._before is not None:
                 self._death = str(self._about(dead))
                 os.kill(os.getpid(), signal.SIGUSR2)
                 return
             self._tell(beats)
+
+    def _read(self) -> list[Heartbeat]:
+        beats = self._heartbeats()
+        self._notes |= {(beat.phase, beat.shard): beat.note for beat in beats}
+        return beats
 
     def _heartbeats(self) -> list[Heartbeat]:
         folder = os.path.join(self._out.root, WORK)
@@ -121,7 +127,6 @@ class Progress:
         if number != self._phase:
             self._sum_up()
             self._phase, self._since = number, now
-        self._notes |= {(beat.phase, beat.shard): beat.note for beat in beats}
         if now - self._since < QUIET_SECONDS or now - self._said < (0.5 if self._terminal else LINE_SECONDS):
             return
         line = self._line(number, [beat for beat in beats if beat.phase == number], now - self._since)
@@ -134,11 +139,14 @@ class Progress:
 
     def _sum_up(self) -> None:
         """What the phase has told, once it is left: the last line of its progress may be seconds old."""
+        self._read()
+        if self._phase in self._summed:
+            return
+        self._summed.add(self._phase)
         told = self._told(self._phase, time.monotonic() - self._since)
         if told:
             phase = self._plan.phases[self._phase]
             self._say(f"[{self._phase + 1}/{len(self._boundaries)}] {phase.label}: {told}")
-            self._notes = {}
 
     def _told(self, number: int, seconds: float) -> str:
         notes = [note for (phase, _), note in self._notes.items() if phase == number and bytes(note) != b"null"]

@@ -156,7 +156,10 @@ def run_before(
 
 def check_recipe(loaded: Loaded, setting: Setting, *, limit: int | None = None, strict: bool = False) -> None:
     """Raises UsageError for a recipe that cannot be sent to workers, before it is given to a cluster."""
-    _prepared(loaded, setting, limit, strict)[2].payload()
+    plan, _, job = _prepared(loaded, setting, limit, strict)
+    job.payload()
+    for phase in plan.phases:
+        phase.check(setting)
 
 
 def _prepared(

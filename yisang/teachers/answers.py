@@ -122,6 +122,18 @@ class AnswerStore:
         """Whether enough answers are held for an object of their own."""
         return len(self._held) >= self._buffer_size
 
+    @property
+    def held(self) -> int:
+        """How many answers wait to be put as an object."""
+        return len(self._held)
+
+    def number_of(self, key: str) -> int:
+        """A number from which on an answer that was found is durable, 0 where it is already (see `durable`)."""
+        if self._folder.local:
+            return 0
+        with self._writing:
+            return self._put if any(answer.key == key for answer in (*self._held, *self._sending)) else 0
+
     # Reading
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Answer]:

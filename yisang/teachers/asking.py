@@ -45,16 +45,18 @@ class Answered(NamedTuple):
 @dataclass
 class Tally:
     """What the engine's answers were like: tokens as reported, finish reasons, and lengths in completion tokens (in steps of
-    5 %, so that millions of them take no more room than thousands)."""
+    5 %, so that millions of them take no more room than thousands). unreported: answers of which either count is unknown."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    unreported: int = 0
     finish_reasons: dict[str, int] = field(default_factory=dict)
     lengths: dict[int, int] = field(default_factory=dict)
 
     def count(self, answer: Generation) -> None:
         self.finish_reasons[answer.finish_reason] = self.finish_reasons.get(answer.finish_reason, 0) + 1
         self.prompt_tokens += answer.usage.prompt_tokens or 0
+        self.unreported += None in (answer.usage.prompt_tokens, answer.usage.completion_tokens)
         if answer.usage.completion_tokens:
             self.completion_tokens += answer.usage.completion_tokens
             step = round(math.log(answer.usage.completion_tokens) / _STEP)
@@ -64,6 +66,7 @@ class Tally:
         return Tally(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
+            self.unreported + other.unreported,
             Counter(self.finish_reasons) + Counter(other.finish_reasons),
             Counter(self.lengths) + Counter(other.lengths),
         )
@@ -93,6 +96,7 @@ class Counters:
         tally = Tally(
             self.tally.prompt_tokens,
             self.tally.completion_tokens,
+            self.tally.unreported,
             dict(self.tally.finish_reasons),
             dict(self.tally.lengths),
         )
@@ -145,6 +149,11 @@ class Asker:
                 raise request.problem
             body = self.engine.body(request.messages, request.sampling, request.sample)
             key = answer_key(body, self.engine.revision, request.sample)
+        except YisangError as error:
+            if not isinstance(error, TeacherRejected):  # a setting that no request could have
+                self._failure = self._failure or error
+                raise
+            return self._heard(request, Answered(error, 0))
         except Exception as error:
             return self._heard(request, Answered(rejection(error), 0))
         if key in self._open:
@@ -174,7 +183,7 @@ class Asker:
         stored = await self._look_up(key)
         if stored is not None:
             self.counters.reused += 1
-            return Answered(stored.generation, 0)
+            return Answered(stored.generation, self.store.number_of(key))
         async with self.places:
             if self._failure is not None:
                 raise self._failure
@@ -202,6 +211,12 @@ class Asker:
             outcome = error
         except YisangError:
             raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not this task was cancelled, but something that the engine waited for.
+            outcome, broke = TeacherRejected("The engine broke off this request."), True
         except Exception as error:
             # A fault of the engine's own on one request is that request's dead letter; not so many in a row.
             outcome, broke = rejection(error), True

@@ -10,8 +10,10 @@ Best of n, agreement and pass rate compare finished traces, so they are no strat
 from __future__ import annotations
 
 import asyncio
+import functools
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -141,14 +143,21 @@ class ThinkingBudget:
         if not question.sampling.thinking:
             raise UsageError("ThinkingBudget bounds thinking, but the recipe's Sampling has thinking=False.")
         first, number = await ask(question.teacher, question.request(self.first(question.sampling)))
+        bounded = replace(question, sampling=self.first(question.sampling))
         if isinstance(first, TeacherRejected) or first.finish_reason != "length":
-            return [Attempt(result_of(question, first, verdicts={"thinking_budget": "within"}), number)]
+            return [Attempt(result_of(bounded, first, verdicts={"thinking_budget": "within"}), number)]
         verdict = "continued" if CLOSE in first.text else "forced_close"
         begun = first.text if verdict == "continued" else _closed(first.text, self.bridge)
         rest = msgspec.structs.replace(question.sampling, max_tokens=self.answer_tokens)
         second, last = await ask(question.teacher, question.request(rest, (Message("assistant", begun),)))
-        whole = second if isinstance(second, TeacherRejected) else _joined(begun, first, second)
-        return [Attempt(result_of(question, whole, verdicts={"thinking_budget": verdict}), max(number, last))]
+        whole = second if isinstance(second, TeacherRejected) else _joined(begun, first, second, verdict)
+        both = msgspec.structs.replace(question.sampling, max_tokens=self.thinking_tokens + self.answer_tokens)
+        return [
+            Attempt(
+                result_of(replace(question, sampling=both), whole, verdicts={"thinking_budget": verdict}),
+                max(number, last),
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -165,8 +174,9 @@ class Retry:
     each: Strategy = Once()
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or not self.until:
-            raise UsageError("Retry: give at least one attempt, and in `until` at least one check that can fail.")
+        if self.attempts < 1:
+            raise UsageError(f"Retry: attempts is {self.attempts}; it must be 1 or more.")
+        _check_until("Retry", self.until)
 
     @property
     def tries(self) -> int:
@@ -183,8 +193,7 @@ class Retry:
         made: list[Attempt] = []
         for attempt in range(self.attempts):
             made += await self.each(question.later(attempt * self.each.tries), ask)
-            result = made[-1].result
-            if isinstance(result, Dead) or await passes(result, self.until):
+            if await _good(made, self.until) is not False:
                 break
         return [_numbered(attempt, place) for place, attempt in enumerate(made, question.first)]
 
@@ -203,8 +212,7 @@ class Escalate:
     large: Strategy = Once()
 
     def __post_init__(self) -> None:
-        if not self.until:
-            raise UsageError("Escalate: give in `until` at least one check that can fail.")
+        _check_until("Escalate", self.until)
 
     @property
     def tries(self) -> int:
@@ -219,33 +227,57 @@ class Escalate:
 
     async def __call__(self, question: Question, ask: Ask) -> list[Attempt]:
         made = await self.small(question, ask)
-        result = made[-1].result
-        if not isinstance(result, Dead) and not await passes(result, self.until):
+        if await _good(made, self.until) is False:
             made = made + await self.large(replace(question.later(self.small.tries), teacher=self.to), ask)
         return [_numbered(attempt, place) for place, attempt in enumerate(made, question.first)]
 
 
-async def passes(trace: Trace, until: Sequence[Check]) -> bool:
-    """Whether no check drops the trace. In a thread: grading may take seconds, and other answers come in meanwhile."""
-    return await asyncio.to_thread(_passes, trace, until)
+def _check_until(name: str, until: Any) -> None:
+    if not isinstance(until, tuple) or not until or not all(callable(check) for check in until):
+        raise UsageError(f"{name}: `until` must be a tuple of checks, at least one of which can fail, not {until!r}.")
 
 
-def _passes(trace: Trace, until: Sequence[Check]) -> bool:
+async def _good(made: list[Attempt], until: Sequence[Check]) -> bool | None:
+    """Whether the last attempt passes; None where that cannot be told: its request was rejected, or a check failed on it. The
+    attempt is then the dead letter that the same check makes of it as a step."""
+    result = made[-1].result
+    if isinstance(result, Dead):
+        return None
+    try:
+        # In threads: grading may take seconds, and other answers come in meanwhile. In its own, as those of the loop read the store.
+        return await asyncio.get_running_loop().run_in_executor(_threads(), passes, result, until)
+    except _CheckFailed as failed:
+        made[-1] = made[-1]._replace(result=failed.dead)
+        return None
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, "checks of a strategy")
+
+
+class _CheckFailed(Exception):
+    def __init__(self, dead: Dead):
+        self.dead = dead
+
+
+def passes(trace: Trace, until: Sequence[Check]) -> bool:
+    """Whether no check drops the trace."""
     for check in until:
+        name = getattr(check, "__name__", type(check).__name__)
         try:
             found = check(trace)
         except Exception as error:
-            raise UsageError(
-                f"The check {getattr(check, '__name__', type(check).__name__)} failed on trace {trace.id}: {type(error).__name__}: "
-                f"{error}. A strategy cannot tell whether such an answer is good. Mend the check; answers so far are stored."
-            ) from error
+            message = f"The check {name} of the strategy failed on trace {trace.id}: {error}"
+            told = "".join(traceback.format_exception(error))
+            raise _CheckFailed(Dead(type(error).__name__, message, told, record=trace)) from error
         if isinstance(found, Drop):
             return False
         if isinstance(found, dict):
             found = with_measures(trace, found)
         if not isinstance(found, Trace):
             raise UsageError(
-                f"A check of a strategy returned {type(found).__name__}; it must return the trace, measures or a Drop."
+                f"The check {name} of a strategy returned {type(found).__name__}; it must return the trace, measures or a Drop."
             )
         trace = found
     return True
@@ -292,16 +324,19 @@ def _closed(text: str, bridge: str) -> str:
     return f"{OPEN}\n{thought.strip()}\n\n{bridge}\n{CLOSE}\n\n"
 
 
-def _joined(begun: str, first: Generation, second: Generation) -> Generation:
-    """One answer of two calls: the prompt's tokens are the first call's, which alone read the bare question."""
-    counts = [first.usage.completion_tokens, second.usage.completion_tokens]
+def _joined(begun: str, first: Generation, second: Generation, verdict: str) -> Generation:
+    """One answer of two calls, with the tokens of both: so many were read and written."""
+
+    def both(name: str) -> int | None:
+        counts = [getattr(first.usage, name), getattr(second.usage, name)]
+        return None if None in counts else sum(counts)
+
+    # Behind a closed block a template begins on a new line by itself.
+    rest = second.text.lstrip("\n") if verdict == "forced_close" else second.text
     return generation(
-        begun + second.text.lstrip("\n") if begun.endswith("\n") else begun + second.text,
+        begun + rest,
         finish_reason=second.finish_reason,
-        usage=Usage(
-            prompt_tokens=first.usage.prompt_tokens,
-            completion_tokens=None if None in counts else sum(count or 0 for count in counts),
-        ),
+        usage=Usage(prompt_tokens=both("prompt_tokens"), completion_tokens=both("completion_tokens")),
     )
 
 

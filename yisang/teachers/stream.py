@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from itertools import islice
@@ -16,11 +17,14 @@ from typing import Any, Generic, TypeVar
 
 from yisang.errors import UsageError
 from yisang.teachers.answers import AnswerStore
+from yisang.teachers.engines.base import TeacherUnavailable
 
 T = TypeVar("T")
 CHUNK = 2_000
 FLUSH_AFTER = 60.0
 """Seconds after which answers held for an object store are put, however few."""
+LOOK = 0.25
+"""Seconds between two looks at what is held."""
 
 
 class Job(Generic[T]):
@@ -56,6 +60,7 @@ class Stream(Generic[T]):
 
     async def results(self) -> AsyncGenerator[T, None]:
         """However it ends, the answers that had come are in the store, and what was in flight is cancelled."""
+        flusher = None if self._store.folder.local else asyncio.create_task(self._flush_often())
         try:
             while True:
                 if self._failure is not None:
@@ -76,9 +81,10 @@ class Stream(Generic[T]):
                     self._window.popleft()
                     yield head.result  # type: ignore[misc]
         finally:
-            for task in self._tasks:
+            ending = [*self._tasks, *([flusher] if flusher is not None else [])]
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
             await asyncio.shield(asyncio.to_thread(self._store.flush))
 
     def _take_in(self) -> None:
@@ -94,6 +100,15 @@ class Stream(Generic[T]):
         assert job.work is not None
         try:
             job.result, job.number = await job.work()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if (
+                task is None or not task.cancelling()
+            ):  # not the end of the stream, but of something that the job waited for
+                self._failure = self._failure or TeacherUnavailable(
+                    "A request was broken off. Run the same command again."
+                )
+            raise
         except Exception as error:
             self._failure = self._failure or error
         else:
@@ -112,6 +127,22 @@ class Stream(Generic[T]):
             return False
         self._changed.clear()
         return True
+
+    async def _flush_often(self) -> None:
+        """Object stores: puts what is held once it is enough for an object, or old, whoever the head of the window waits for."""
+        since = None
+        try:
+            while True:
+                await asyncio.sleep(min(LOOK, FLUSH_AFTER / 4))
+                now = time.monotonic()
+                since = (since or now) if self._store.held else None
+                if self._store.full or (since is not None and now - since >= FLUSH_AFTER):
+                    await asyncio.to_thread(self._store.flush)
+                    since = None
+                    self._changed.set()
+        except Exception as error:
+            self._failure = self._failure or error
+            self._changed.set()
 
     async def _make_durable(self) -> None:
         """Object stores: waits for enough answers to make an object of, but never for what cannot come."""

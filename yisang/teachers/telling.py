@@ -49,6 +49,8 @@ def told(counters: Counters, seconds: float, price: Price | None = None) -> str:
     if given:
         reasons = sorted(tally.finish_reasons.items(), key=lambda item: (-item[1], item[0]))
         said.append("finish " + ", ".join(f"{name} {count / given:.1%}" for name, count in reasons))
-    if price is not None:
-        said.append(f"cost {cost(tally.prompt_tokens, tally.completion_tokens, price):,.2f}")
+    if price is not None and given > tally.unreported:
+        money = f"{cost(tally.prompt_tokens, tally.completion_tokens, price):,.2f}"
+        unknown = f" and that of {tally.unreported:,} answers without a count of tokens" if tally.unreported else ""
+        said.append(f"cost {money}{unknown}")
     return ", ".join(said[:1]) + "".join(f", {part}" for part in said[1:])

@@ -41,5 +41,7 @@ RUNNERS: dict[str, Callable[..., None]] = {"local": _local, "beam": _beam, "node
 
 def runner(name: str) -> Callable[..., None]:
     if name not in RUNNERS:
-        raise UsageError(f"No runner {name!r}. --on takes one of: {', '.join(sorted(RUNNERS))}.")
+        raise UsageError(
+            f"No runner {name!r}. --on takes one of: {', '.join(sorted(RUNNERS))}, and for yisang run slurm."
+        )
     return RUNNERS[name]

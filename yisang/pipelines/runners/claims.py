@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from yisang.storage import TEMPORARY
+from yisang.storage import TEMPORARY, explained
 
 CLAIMS = "claims"
 """The folder of a run for them. Not the one for work, which goes away with its leader: who works on when the next one comes keeps
@@ -23,6 +23,7 @@ BEAT = 10.0
 """Seconds between two touches."""
 LOOK = 0.5
 """Seconds between two looks into the run folder."""
+TRIES = 10
 STALE = 120.0
 """Seconds after which an untouched claim is nobody's. File systems that are shared may tell of a change half a minute late."""
 
@@ -109,5 +110,10 @@ def age_of(path: Path) -> float | None:
 
 def clear(folder: Path) -> None:
     """Removes a folder of which others may just be creating or removing files."""
-    while folder.exists():
+    for _ in range(TRIES):
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(LOOK)
+    with explained(str(folder)):
+        shutil.rmtree(folder)

@@ -10,8 +10,10 @@ later and go at any time: what it had in hand is done by another, and what its t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -21,9 +23,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import cloudpickle
 import msgspec
 
-from yisang.errors import Interrupt, UsageError, YisangError
+from yisang.errors import Interrupt, Stopped, UsageError, YisangError
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.execution import WORK, Job, ShardPlan, commit_phase, load_job, plan_shards, run_shard
 from yisang.pipelines.progress import WorkerDied
@@ -33,6 +36,8 @@ from yisang.signals import stoppable
 from yisang.storage import Folder
 
 JOB, LEADER, OVER = "job", "leader", "over"
+FINISHED = 60.0
+"""Seconds that it waits beside a finished run."""
 START = 600.0
 """Seconds that a machine waits for its leader, which may still be reading its recipe."""
 
@@ -54,21 +59,18 @@ def lead(payload: bytes, phases: int, *, workers: int, watch: Callable[[], None]
         )
     work = Path(out.path(WORK))
     work.mkdir(parents=True, exist_ok=True)
-    (work / LEADER).touch()
-    out.write_bytes(f"{WORK}/{JOB}", payload)
+    (work / LEADER).write_text(secrets.token_hex(8))
+    out.write_bytes(f"{WORK}/{JOB}", msgspec.msgpack.encode(_Job(os.getcwd(), portable(payload))))
     with contextlib.ExitStack() as closing:
         closing.enter_context(Lease(work / LEADER))
-        member = _member(out.root, workers, closing) if workers else None
+        member = closing.enter_context(_Member(out.root, workers)) if workers else None
         for number in range(phases):
             plan_shards(payload, number)
             while plan_shards(payload, number):
                 if out.exists("failure.json"):
                     raise YisangError("A shard failed.")  # which failure.json tells of
-                if member is not None and member.poll() not in (None, 0):
-                    raise WorkerDied(
-                        f"The workers of this machine ended with {member.returncode}, likely for lack of memory. Run the same command "
-                        "again with fewer --workers; it goes on from what is stored."
-                    )
+                if member is not None:
+                    member.keep()
                 watch()
                 time.sleep(LOOK)
             commit_phase(payload, number)
@@ -76,29 +78,68 @@ def lead(payload: bytes, phases: int, *, workers: int, watch: Callable[[], None]
     clear(Path(out.path(CLAIMS)))
 
 
-def _member(out: str, workers: int, closing: contextlib.ExitStack) -> subprocess.Popen[bytes]:
+class _Job(msgspec.Struct, frozen=True):
+    """What members need: where the leader stands, and its job as bytes."""
+
+    folder: str
+    payload: bytes
+
+
+def portable(payload: bytes) -> bytes:
+    """The job with paths that mean the same in any folder."""
+    job = load_job(payload)
+    local = {name: value for name in ("out", "answers") if (value := getattr(job.setting, name)) and "://" not in value}
+    absolute = {name: os.path.abspath(value) for name, value in local.items()}
+    # Which store is meant where none is named follows from the run's own folder.
+    return cloudpickle.dumps(dataclasses.replace(job, setting=dataclasses.replace(job.setting, **absolute)))
+
+
+class _Member:
     """This machine's own workers, in a process that ends with this one."""
-    command = [sys.executable, "-m", "yisang.pipelines.runners.nodes", out, str(workers)]
-    process = subprocess.Popen(command)
-    closing.callback(process.wait)
-    closing.callback(process.terminate)
-    return process
+
+    def __init__(self, out: str, workers: int):
+        self._command = [sys.executable, "-m", "yisang.pipelines.runners.nodes", out, str(workers)]
+
+    def __enter__(self) -> _Member:
+        self._process = subprocess.Popen(self._command)
+        return self
+
+    def keep(self) -> None:
+        """Starts them again where they have left in peace: they had not heard of this process for long, as it stood still."""
+        code = self._process.poll()
+        if code in (0, Stopped.exit_code):
+            self._process = subprocess.Popen(self._command)
+        elif code is not None:
+            raise WorkerDied(
+                f"The workers of this machine ended with {code}, likely for lack of memory. Run the same command again with fewer "
+                "--workers; it goes on from what is stored."
+            )
+
+    def __exit__(self, *failure: object) -> None:
+        self._process.terminate()
+        self._process.wait()
 
 
-def join(address: str, workers: int, *, start: float = START) -> None:
-    """Takes shards of a run until it ends. Raises YisangError when a shard fails or no leader is there."""
+def join(address: str, workers: int, *, start: float = START, say: Callable[[str], None] = lambda line: None) -> None:
+    """Takes shards of a run until it ends. Raises YisangError when a shard fails or no leader is there.
+
+    What the leader has written into the folder is unpickled: whoever may write there runs code here.
+    """
     if workers < 1:
         raise UsageError(f"--workers is {workers}; it must be at least 1.")
-    out = Folder(address)
+    out = Folder(os.path.abspath(address) if "://" not in address else address)
     if not out.local:
         raise UsageError(f"Machines that work together need a folder that they all see as a path; {address} is none.")
-    _await_job(out, start)
-    threading.Thread(target=_go_with_leader, args=(out,), name="leader", daemon=True).start()
+    token = _await_leader(out, start, say)
+    if not token:
+        say(f"The run in {address} is finished.")
+        return
+    threading.Thread(target=_go_with_leader, args=(out, token), name="leader", daemon=True).start()
     if workers == 1:
-        _work(out.root, 0)
+        _work(out.root, 0, token)
         return
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_worker, args=(out.root, place)) for place in range(workers)]
+    processes = [context.Process(target=_worker, args=(out.root, place, token)) for place in range(workers)]
     try:
         for process in processes:
             process.start()
@@ -118,20 +159,58 @@ def join(address: str, workers: int, *, start: float = START) -> None:
         raise YisangError(told)
 
 
-def _go_with_leader(out: Folder) -> None:
+def _failure(out: Folder) -> str:
+    return str(msgspec.json.decode(out.read_bytes("failure.json"))["message"]) if out.exists("failure.json") else ""
+
+
+def _await_leader(out: Folder, start: float, say: Callable[[str], None]) -> str:
+    """The mark of the leader, once there is one; "" where there is none but a finished run."""
+    begun = time.monotonic()
+    told = False
+    while True:
+        token = _leader(out)
+        if token and out.exists(f"{WORK}/{JOB}"):
+            return token
+        # A leader of a changed recipe may still be reading it, and leave the finished run until then.
+        waited = time.monotonic() - begun
+        if waited >= min(start, FINISHED) and out.exists("manifest.json"):
+            return ""
+        if waited >= start:
+            raise UsageError(
+                f"Nobody leads a run in {out.address}. Start it on one machine: yisang run RECIPE --out {out.address} --on nodes"
+            )
+        if not told and waited > 2:
+            say(f"waiting for a run in {out.address}")
+            told = True
+        time.sleep(LOOK)
+
+
+def _leader(out: Folder) -> str:
+    """The mark of the leader that is there, "" where none is."""
+    work = Path(out.path(WORK))
+    if (work / OVER).exists():
+        return ""
+    age = age_of(work / LEADER)
+    try:
+        return (work / LEADER).read_text() if age is not None and age < STALE else ""
+    except FileNotFoundError:
+        return ""
+
+
+def _go_with_leader(out: Folder, token: str) -> None:
     """Ends this process, as Ctrl-C would, where its leader is gone or has failed and has not said that the run is over."""
-    while _led(out):
+    while _leader(out) == token:
         time.sleep(LOOK)
     work = Path(out.path(WORK))
     if work.is_dir() and not (work / OVER).exists():
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _worker(root: str, place: int) -> NoReturn:
+def _worker(root: str, place: int, token: str) -> NoReturn:
     die_with_parent()
     try:
         with stoppable():  # so that it gives its claim back
-            _work(root, place)
+            _work(root, place, token)
     except Interrupt as interrupt:
         sys.exit(interrupt.error.exit_code)
     except YisangError as error:  # which failure.json tells of
@@ -139,38 +218,17 @@ def _worker(root: str, place: int) -> NoReturn:
     sys.exit(0)
 
 
-def _failure(out: Folder) -> str:
-    return str(msgspec.json.decode(out.read_bytes("failure.json"))["message"]) if out.exists("failure.json") else ""
-
-
-def _await_job(out: Folder, start: float) -> None:
-    begun = time.monotonic()
-    while not (out.exists(f"{WORK}/{JOB}") and _led(out)):
-        if out.exists("manifest.json"):
-            raise UsageError(f"{out.address} holds a finished run, so there is nothing to join.")
-        if time.monotonic() - begun > start:
-            raise UsageError(
-                f"Nobody leads a run in {out.address}. Start it on one machine: yisang run RECIPE --out {out.address} --on nodes"
-            )
-        time.sleep(LOOK)
-
-
-def _led(out: Folder) -> bool:
-    work = Path(out.path(WORK))
-    if not work.is_dir() or (work / OVER).exists():
-        return False
-    age = age_of(work / LEADER)
-    return age is not None and age < STALE
-
-
-def _work(root: str, place: int) -> None:
+def _work(root: str, place: int, token: str) -> None:
     """The shards that come to one process; `place` is its number on its machine."""
     out = Folder(root)
-    payload = out.read_bytes(f"{WORK}/{JOB}")
+    given = msgspec.msgpack.decode(out.read_bytes(f"{WORK}/{JOB}"), type=_Job)
+    if os.path.isdir(given.folder):  # inputs may be named from there
+        os.chdir(given.folder)
+    payload = given.payload
     job = load_job(payload)
     for number, phase in enumerate(job.plan.phases):
         while job.boundary(number).manifest() is None:
-            if not _led(out) or out.exists("failure.json"):
+            if _leader(out) != token or out.exists("failure.json"):
                 return
             # What wants the machine for itself is left to its first process.
             alone = phase.alone(job.setting)

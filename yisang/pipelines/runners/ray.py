@@ -7,6 +7,8 @@ this module imports Ray.
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 from typing import Any
 
 import ray
@@ -17,6 +19,7 @@ from yisang.pipelines.execution import load_job
 from yisang.pipelines.runners.nodes import join, lead
 
 RESTARTS = 3
+_log = logging.getLogger(__name__)
 
 
 def _member(out: str, workers: int) -> None:
@@ -36,18 +39,20 @@ def run(payload: bytes, phases: int, *, workers: int, options: list[str], logs: 
         include_dashboard=False if address is None else None,
     )
     try:
-        out = load_job(payload).setting.out
+        out = os.path.abspath(load_job(payload).setting.out)
         machines: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         members = [_start(node, out, workers) for node in machines if node["Alive"]]
         if not members:
             raise UsageError("The Ray cluster has no machine that is alive.")
 
         def watch() -> None:
-            ended, running = ray.wait(members, num_returns=len(members), timeout=0)
+            ended, running = ray.wait(list(members), num_returns=len(members), timeout=0)
             for member in ended:
                 try:
                     ray.get(member)
                 except ray.exceptions.RayError as error:
+                    _log.warning("A machine of the Ray cluster gave up: %s", error)
+                    members.remove(member)
                     if not running:
                         raise YisangError(f"The last machine of the Ray cluster gave up: {error}") from error
             if not running:
