@@ -71,7 +71,7 @@ def options(
     """What stands before the command."""
 
 
-def _teacher_setting(engine: str, options: list[str], concurrency: int | None, price: str) -> TeacherSetting:
+def _teacher_setting(engine: str, options: list[str], concurrency: int | None, price: str = "") -> TeacherSetting:
     from yisang.pipelines.stages.teach import TeacherSetting
     from yisang.teachers.telling import price_of
 

@@ -204,7 +204,7 @@ def test_thinking_over_its_budget_is_closed_and_the_answer_asked_for(store):
     assert Structure()(trace).verdicts["structure"] == "one"
     (_, first, _), (messages, second, _) = engine.asked
     assert (first.max_tokens, second.max_tokens) == (20, 7)
-    assert messages[-1].content == "<think>\nLet me count\n\nTime is up.\n</think>\n\n"
+    assert messages[-1].content == "<think>\nLet me count\n\nTime is up.\n</think>"
     assert trace.usage == {
         "prompt_tokens": 10,
         "completion_tokens": len("<think>\nLet me count") + len("답은 3입니다."),
@@ -224,7 +224,7 @@ def test_an_answer_that_the_budget_cuts_is_continued_and_not_begun_anew(store):
         return "\n\n3입니다." if messages[-1].role == "assistant" else ("<think>a</think>\n\n답은\n", "length")
 
     (trace,) = taught(Saying(says), store, ThinkingBudget(20))
-    assert trace.text == "<think>a</think>\n\n답은\n\n\n3입니다."
+    assert trace.text == "<think>a</think>\n\n답은\n\n3입니다."
     assert trace.verdicts == {"thinking_budget": "continued"}
 
 

@@ -125,16 +125,18 @@ class Phase(ABC):
         return 0
 
 
-def even_slices(manifest: Manifest, least: int = MIN_SHARD_ROWS) -> list[Work]:
+def even_slices(manifest: Manifest, least: int | None = None) -> list[Work]:
     """The rows of a finished phase as shards of about equal size, cut inside parts where needed.
 
     So a page that became ten thousand prompts is spread over shards again in the next phase. least: the rows of a shard from
-    which on there are at least 16.
+    which on there are at least 16; MIN_SHARD_ROWS unless said.
     """
     parts = manifest.parts("records")
     total = sum(part.rows for part in parts)
     stored = sum(part.bytes for part in parts)
-    count = max(-(-total // SHARD_ROWS), -(-stored // SHARD_BYTES), min(MIN_SHARDS, -(-total // least)))
+    count = max(
+        -(-total // SHARD_ROWS), -(-stored // SHARD_BYTES), min(MIN_SHARDS, -(-total // (least or MIN_SHARD_ROWS)))
+    )
     if not count:
         return []
     target = -(-total // count)

@@ -147,7 +147,8 @@ class ThinkingBudget:
         if isinstance(first, TeacherRejected) or first.finish_reason != "length":
             return [Attempt(result_of(bounded, first, verdicts={"thinking_budget": "within"}), number)]
         verdict = "continued" if CLOSE in first.text else "forced_close"
-        begun = first.text if verdict == "continued" else _closed(first.text, self.bridge)
+        # No blanks at the end: tokenizers put them to the word that follows, so a model has not learnt to go on behind them.
+        begun = first.text.rstrip() if verdict == "continued" else _closed(first.text, self.bridge)
         rest = msgspec.structs.replace(question.sampling, max_tokens=self.answer_tokens)
         second, last = await ask(question.teacher, question.request(rest, (Message("assistant", begun),)))
         whole = second if isinstance(second, TeacherRejected) else _joined(begun, first, second, verdict)
@@ -321,7 +322,7 @@ def _numbered(attempt: Attempt, place: int) -> Attempt:
 def _closed(text: str, bridge: str) -> str:
     """Thinking that was cut, with its end. Exactly so do the templates of Qwen3 and its kin write a whole block."""
     thought = text.partition(OPEN)[2] if OPEN in text else text
-    return f"{OPEN}\n{thought.strip()}\n\n{bridge}\n{CLOSE}\n\n"
+    return f"{OPEN}\n{thought.strip()}\n\n{bridge}\n{CLOSE}"
 
 
 def _joined(begun: str, first: Generation, second: Generation, verdict: str) -> Generation:
@@ -331,8 +332,9 @@ def _joined(begun: str, first: Generation, second: Generation, verdict: str) -> 
         counts = [getattr(first.usage, name), getattr(second.usage, name)]
         return None if None in counts else sum(counts)
 
-    # Behind a closed block a template begins on a new line by itself.
-    rest = second.text.lstrip("\n") if verdict == "forced_close" else second.text
+    rest = second.text
+    if verdict == "forced_close":  # with the blank line of the templates, whoever writes it
+        rest = f"\n\n{rest.lstrip()}"
     return generation(
         begun + rest,
         finish_reason=second.finish_reason,

@@ -11,7 +11,7 @@ import msgspec
 from yisang.errors import UsageError, YisangError
 from yisang.pipelines.boundary import ShardWriter
 from yisang.pipelines.identity import identity
-from yisang.pipelines.phases import MIN_SHARD_ROWS, Inputs, Phase, Setting, Work, counted, even_slices
+from yisang.pipelines.phases import Inputs, Phase, Setting, Work, counted, even_slices
 from yisang.pipelines.steps import Stage
 from yisang.records import Dead, Prompt, Trace
 from yisang.teachers.answers import AnswerStore
@@ -92,7 +92,7 @@ class TeachPhase(Phase):
         # An endpoint is kept busy by one stream, and at the end of each stream it runs dry; a model in this process wants
         # a stream for each worker. No answer is lost with a shard that is killed, so a shard may be large.
         assert self.stage is not None
-        least = LEAST_OF_ENDPOINT if self.stage.teacher.engine in SERVED else MIN_SHARD_ROWS
+        least = LEAST_OF_ENDPOINT if self.stage.teacher.engine in SERVED else None
         return even_slices(inputs.manifests[0], least)
 
     def alone(self, setting: Setting) -> bool:
