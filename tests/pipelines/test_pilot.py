@@ -31,7 +31,7 @@ from yisang.teachers.generation import Sampling, Teacher, Usage
 from yisang.teachers.prompts import MixedPrompt
 from yisang.teachers.strategies import Once, Retry
 
-PROBLEMS = 300
+PROBLEMS = 120
 
 
 def same(prompt: Prompt) -> Prompt:
@@ -74,7 +74,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def pilot(out: Path, prompts: int = 60, what: Loaded | None = None) -> dict[str, Any]:
+def pilot(out: Path, prompts: int = 30, what: Loaded | None = None) -> dict[str, Any]:
     return pilot_recipe(what or recipe(), Setting(str(out)), prompts)[1]
 
 
