@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ipaddress
 import math
 import os
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from yisang.errors import UsageError
 
 KEY_ENV = "YISANG_API_KEY"
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """Where a proxy stands, and apart from that, so that no error shows it, the header (RFC 7617) with its user and password."""
+
+    address: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -58,13 +67,32 @@ class Endpoint:
         key = os.environ.get(self.key_env, "").strip()
         return words.replace(key, "[key]") if key else words
 
-    def proxy(self) -> str | None:
-        """The proxy that the environment names for it (HTTPS_PROXY, NO_PROXY, …); none stands before loopback."""
+    def proxy(self) -> Proxy | None:
+        """The proxy that the environment names for it (HTTPS_PROXY, NO_PROXY, …); none stands before loopback.
+
+        Raises UsageError where what it names is no address of one, without showing it, as it may hold a password.
+        """
         parts = urlsplit(self.base_url)
         host = parts.hostname or ""
         if _is_loopback(host) or urllib.request.proxy_bypass(host):
             return None
-        return urllib.request.getproxies().get(parts.scheme)
+        named = urllib.request.getproxies().get(parts.scheme)
+        return _proxy(named, f"{parts.scheme}_proxy") if named else None
+
+
+def _proxy(named: str, variable: str) -> Proxy:
+    # Without a scheme, as other tools take it too.
+    parts = urlsplit(named if "://" in named else f"http://{named}")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
+        raise UsageError(
+            f"The environment variable {variable} (or {variable.upper()}) names no proxy that can be used; it must look like "
+            "http://host:3128, and letters such as / # @ in a user or password be written as %2F, %23, %40."
+        )
+    address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
+    if parts.username is None:
+        return Proxy(address)
+    known = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return Proxy(address, {"Proxy-Authorization": f"Basic {base64.b64encode(known).decode()}"})
 
 
 def endpoints_of(given: Any, key_env: str = KEY_ENV) -> tuple[Endpoint, ...]:

@@ -24,7 +24,7 @@ import msgspec
 from yisang.errors import UsageError
 from yisang.records import Message
 from yisang.teachers.engines.base import EngineBase, TeacherFailed, TeacherRejected, TeacherUnavailable, begun
-from yisang.teachers.engines.endpoints import KEY_ENV, Endpoint, endpoints_of
+from yisang.teachers.engines.endpoints import KEY_ENV, Endpoint, Proxy, endpoints_of
 from yisang.teachers.engines.routing import Lane, Routes
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
@@ -32,11 +32,15 @@ RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Answers that may be another the next time."""
 OVERLOADED = frozenset({429, 503})
 """Of those, the ones that say nothing about the record: they stop the run when they do not end."""
-NOT_ASKABLE = frozenset({401, 402, 403, 404, 405})
+NOT_ASKABLE = frozenset({401, 402, 403, 404, 405, 407})
 """Answers that every other record would get too."""
 SLOW = 0.5
 """Of its deadline: an answer that took longer says that the endpoint is overloaded, before requests run out of time and are sent
 (and paid for) again."""
+PROXY_ADVICE = (
+    "Put a proxy that lets requests through, with user and password where it wants them (http://user:password@host:port), "
+    "into HTTPS_PROXY or HTTP_PROXY, or the teacher's host into NO_PROXY, and run the same command."
+)
 LONGEST_WAIT = 300.0
 """An endpoint that wants a longer pause (a spent daily quota) stops the run instead."""
 
@@ -119,7 +123,7 @@ class OpenAI(EngineBase):
         self._jitter = random.Random(0)
         self._answered = 0
         self._client: aiohttp.ClientSession | None = None
-        self._proxies: dict[str, str | None] = {}
+        self._proxies: dict[str, Proxy | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -128,7 +132,7 @@ class OpenAI(EngineBase):
         return f"{type(self).__name__}({self.model!r}, {self.revision!r}, {where})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_client": None, "_loop": None, "places": None, "_answered": 0}
+        return {**self.__dict__, "_client": None, "_loop": None, "places": None, "_answered": 0, "_proxies": {}}
 
     @property
     def base_url(self) -> str:
@@ -224,14 +228,18 @@ class OpenAI(EngineBase):
     async def _attempt(self, lane: Lane, data: bytes, deadline: float, max_tokens: int, goes_on: bool) -> Generation:
         endpoint = lane.endpoint
         where = endpoint.base_url
+        client, proxy = self._open(), self._proxy(endpoint)
+        # A proxy reads the request itself, or, where that is encrypted, one of its own before it.
+        known = proxy.headers if proxy else {}
         try:
             async with (
                 asyncio.timeout(deadline),
-                self._open().post(
+                client.post(
                     f"{where}/chat/completions",
                     data=data,
-                    headers=endpoint.headers(),
-                    proxy=self._proxy(endpoint),
+                    headers={**endpoint.headers(), **(known if where.startswith("http:") else {})},
+                    proxy=proxy.address if proxy else None,
+                    proxy_headers=dict(known) if known else None,
                     allow_redirects=False,
                 ) as response,
             ):
@@ -259,6 +267,9 @@ class OpenAI(EngineBase):
                 f"{self.min_tokens_per_second:g})."
             )
             raise _Again(final, tries=2) from error
+        except aiohttp.ClientHttpProxyError as error:
+            # Its status alone and no cause: it holds the headers of the request, and with them the password.
+            raise self._stopped_by_proxy(lane, error.status) from None
         except aiohttp.ClientError as error:
             said = endpoint.scrub(str(error)) or type(error).__name__
             raise _Again(TeacherFailed(f"{where} broke off the connection ({said}).")) from error
@@ -268,6 +279,19 @@ class OpenAI(EngineBase):
         self._answered += 1
         lane.answered()
         return found
+
+    def _stopped_by_proxy(self, lane: Lane, status: int) -> Exception:
+        where = lane.endpoint.base_url
+        told = f"The proxy before the teacher at {where} answered {status}."
+        if status not in NOT_ASKABLE:
+            return _Again(
+                TeacherUnavailable(
+                    f"{told} Look whether it reaches the teacher; answers so far are stored, and the same command goes on from them."
+                ),
+                of="down",
+            )
+        unavailable = TeacherUnavailable(f"{told} {PROXY_ADVICE}")
+        return _Again(unavailable, of="refusal", wait=LONGEST_WAIT) if lane.answers else unavailable
 
     def _refused(self, lane: Lane, response: aiohttp.ClientResponse, content: bytes) -> NoReturn:
         endpoint, status = lane.endpoint, response.status
@@ -297,6 +321,8 @@ class OpenAI(EngineBase):
             name = endpoint.key_env
             known = "is set, but not accepted" if os.environ.get(name) else "is not set"
             return f"The environment variable {name} {known}. Put a valid key there, and run the same command."
+        if status == 407:
+            return PROXY_ADVICE
         if status == 402:
             return "It wants to be paid. Mend that with its vendor, and run the same command."
         return f"Check base_url (it usually ends in /v1) and the model name {self.model!r}, and run the same command."
@@ -352,11 +378,14 @@ class OpenAI(EngineBase):
             self._loop = loop
         return self._client
 
-    def _proxy(self, endpoint: Endpoint) -> str | None:
+    def _proxy(self, endpoint: Endpoint) -> Proxy | None:
         # Not trust_env, which would send what ~/.netrc holds, and read it anew for each request.
-        if endpoint.base_url not in self._proxies:
-            self._proxies[endpoint.base_url] = endpoint.proxy()
-        return self._proxies[endpoint.base_url]
+        if endpoint.base_url in self._proxies:
+            return self._proxies[endpoint.base_url]
+        proxy = endpoint.proxy()
+        if proxy is None or not proxy.headers:  # a password is read for each request and kept nowhere, as a key is
+            self._proxies[endpoint.base_url] = proxy
+        return proxy
 
     async def close(self) -> None:
         client, self._client = self._client, None
