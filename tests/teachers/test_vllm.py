@@ -8,6 +8,8 @@ import json
 import os
 import pickle
 import select
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,6 +177,40 @@ def test_a_server_that_hangs_is_killed_and_started_again(opened, tmp_path):
     (answer,) = ask(engine, "sick")
     assert answer.answer == "sick"
     assert len(commands(tmp_path)) == 2
+
+
+def within(seconds, engine, *asked):
+    """Asked one behind the other; a bound alone, for what would wait for ever."""
+
+    async def one_by_one():
+        try:
+            answers = []
+            for text, before in asked:
+                before()
+                answers.append(await asyncio.wait_for(engine.generate(question(text), SHORT, 0), seconds))
+            return answers
+        finally:
+            await engine.close()
+
+    return asyncio.run(one_by_one())
+
+
+def test_servers_that_cannot_be_kept_any_more_end_the_requests(opened, tmp_path):
+    # The folder of logs goes, so that a server which dies cannot be started again.
+    engine = opened("--mortal")
+    with pytest.raises(TeacherUnavailable, match=r"could not be kept: FileNotFoundError.*\n.*cannot be read"):
+        within(30, engine, ("질문", lambda: None), ("die", lambda: shutil.rmtree(tmp_path / "logs")))
+
+
+def test_a_server_that_hangs_while_it_loads_does_not_hold_up_the_others(opened, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(servers, "SETTLE", 0.0)
+    start = tmp_path / "start.sh"
+    first = f'mkdir "{tmp_path}/first" 2>/dev/null && exec {shlex.join(COMMAND)} "$@"'
+    start.write_text(f'#!/bin/sh\nPATH=/bin:/usr/bin\n{first}\nexec {shlex.join(COMMAND)} --never-ready "$@"\n')
+    start.chmod(0o755)
+    (answer,) = within(30, opened(command=[str(start)], servers=2, startup=600.0), ("질문", lambda: None))
+    assert answer.answer == "질문"
+    assert "is not ready yet; the others begin" in caplog.text
 
 
 def test_what_cannot_be_started_at_all_is_told(opened):
