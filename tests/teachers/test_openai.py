@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from yisang.errors import UsageError
-from yisang.teachers.engines.base import TeacherRejected, TeacherUnavailable
+from yisang.teachers.engines.base import TeacherFailed, TeacherRejected, TeacherUnavailable
 from yisang.teachers.engines.openai import OpenAI
 from yisang.teachers.generation import Sampling, Usage
 
@@ -111,12 +111,13 @@ def test_another_finish_reason_is_kept_as_reported(server):
     assert ask(engine(server)).finish_reason == "tool_calls"
 
 
+NO_CONTENT = {"choices": [{"message": {"role": "assistant"}, "finish_reason": "stop"}]}
+
+
 @pytest.mark.parametrize(
     "fault",
-    [fails(429), fails(500), fails(502), fails(503), fails(504), fails(408), resets, says(b'{"choices": ['),
-     says(b"[]"), says({"choices": []}), says({"choices": [{"finish_reason": "stop"}]}),
-     says(completion("b", finish=None)), says({"error": {"message": "x"}}), says(completion(["parts"])),
-     says({"choices": [{"message": {"role": "assistant"}, "finish_reason": "stop"}]})],
+    [fails(429), fails(500), fails(502), fails(503), fails(504), fails(408), resets, says(completion("b", finish="error")),
+     says(completion("b", finish="abort"))],
 )  # fmt: skip
 def test_a_passing_fault_is_retried(server, fault):
     server.script = [fault] * 5
@@ -134,15 +135,8 @@ def test_a_passing_fault_is_retried(server, fault):
         (fails(502), TeacherRejected, "answered 502"),
         (fails(504), TeacherRejected, "answered 504"),
         (resets, TeacherRejected, "broke off the connection"),
-        (says(b"<html>"), TeacherRejected, "is no JSON"),
-        (says({"choices": []}), TeacherRejected, r"has no choices\[0\]"),
-        (says({"choices": [{"finish_reason": "stop"}]}), TeacherRejected, r"has no choices\[0\].message"),
-        (says(completion("b", finish=None)), TeacherRejected, r"has no choices\[0\].finish_reason"),
-        (
-            says({"choices": [{"message": {"role": "assistant"}, "finish_reason": "stop"}]}),
-            TeacherRejected,
-            r"has no choices\[0\].message.content",
-        ),
+        (says(completion("half", finish="error")), TeacherRejected, "broke off .finish_reason 'error'"),
+        (says(completion("half", finish="abort")), TeacherRejected, "broke off .finish_reason 'abort'"),
     ],
 )
 def test_a_lasting_fault_ends_after_the_attempts(server, fault, error, words):
@@ -150,6 +144,31 @@ def test_a_lasting_fault_ends_after_the_attempts(server, fault, error, words):
     with pytest.raises(error, match=words):
         ask(engine(server, attempts=3))
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (b"<html>", "is no JSON.*<html>"),
+        (b'{"choices": [', "is no JSON"),
+        (b"[]", r"has no choices\[0\]"),
+        ({"choices": []}, r"has no choices\[0\]"),
+        ({"error": {"message": "Insufficient credits", "code": 402}}, r"has no choices\[0\].*Insufficient credits\."),
+        ({"choices": [{"finish_reason": "stop"}]}, r"has no choices\[0\].message"),
+        (completion("b", finish=None), r"has no choices\[0\].finish_reason"),
+        (completion(["parts"]), r"has no choices\[0\].message.content"),
+        (NO_CONTENT, r"has no choices\[0\].message.content"),
+    ],
+)
+def test_what_may_be_paid_for_already_is_asked_once_more_only_and_told(server, found, words):
+    server.script = [says(found)]
+    assert ask(engine(server)).structure == "one"
+    server.requests.clear()
+    server.otherwise = says(found)
+    with pytest.raises(TeacherFailed, match=words):
+        ask(engine(server))
+    assert len(server.requests) == 2
+    assert server.requests[0]["body"] == server.requests[1]["body"]
 
 
 @pytest.mark.parametrize(

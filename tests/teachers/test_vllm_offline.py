@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
 from yisang.errors import UsageError
 from yisang.teachers import models
-from yisang.teachers.engines.vllm_offline import VLLMOffline
+from yisang.teachers.engines.base import TeacherFailed
+from yisang.teachers.engines.vllm_offline import VLLMOffline, whole
 from yisang.teachers.generation import Sampling
 
 from . import tiny
@@ -35,6 +37,17 @@ def test_a_model_that_ships_is_found_and_its_revision_compared():
     assert "revision" not in engine._arguments  # of a folder vLLM knows none
     with pytest.raises(UsageError, match="has the revision"):
         VLLMOffline("mini", "1")
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", None, ""])
+def test_an_answer_that_broke_off_is_none(reason):
+    # As vLLM's CompletionOutput has them; what broke off would be stored for good.
+    with pytest.raises(TeacherFailed, match=reason or "without an answer"):
+        whole(SimpleNamespace(token_ids=[1, 2], finish_reason=reason))
+    for reason_ in ("stop", "length"):
+        assert whole(SimpleNamespace(token_ids=(1, 2), finish_reason=reason_)) == [1, 2]
+    with pytest.raises(TeacherFailed, match="without an answer"):
+        whole(None)
 
 
 @pytest.mark.skipif(not VLLM, reason="vllm is not installed: pip install 'yisang[vllm]'")

@@ -34,6 +34,8 @@ OVERLOADED = frozenset({429, 503})
 """Of those, the ones that say nothing about the record: they stop the run when they do not end."""
 NOT_ASKABLE = frozenset({401, 402, 403, 404, 405, 407})
 """Answers that every other record would get too."""
+BROKEN = frozenset({"error", "abort"})
+"""Finish reasons that say that the answer broke off: vLLM's and SGLang's own, and those of vendors that pass on a fault upstream."""
 SLOW = 0.5
 """Of its deadline: an answer that took longer says that the endpoint is overloaded, before requests run out of time and are sent
 (and paid for) again."""
@@ -275,7 +277,7 @@ class OpenAI(EngineBase):
             raise _Again(TeacherFailed(f"{where} broke off the connection ({said}).")) from error
         if response.status != 200:
             self._refused(lane, response, content)
-        found = self._read(where, content, goes_on)
+        found = self._read(lane, response, content, goes_on)
         self._answered += 1
         lane.answered()
         return found
@@ -327,25 +329,34 @@ class OpenAI(EngineBase):
             return "It wants to be paid. Mend that with its vendor, and run the same command."
         return f"Check base_url (it usually ends in /v1) and the model name {self.model!r}, and run the same command."
 
-    def _read(self, where: str, content: bytes, goes_on: bool) -> Generation:
+    def _read(self, lane: Lane, response: aiohttp.ClientResponse, content: bytes, goes_on: bool) -> Generation:
+        endpoint = lane.endpoint
+
+        def broken(what: str, tries: int = 2) -> _Again:
+            # Sent once more only, as what came may be a whole answer, which is paid for each time.
+            said = _said(endpoint, response, content)
+            return _Again(TeacherFailed(f"What {endpoint.base_url} answered {what}. It said: {said}"), tries=tries)
+
         try:
             found = json.loads(content)
         except ValueError as error:
-            raise _Again(self._incomplete(where, "is no JSON")) from error
+            raise broken("is no JSON") from error
         choices = found.get("choices") if isinstance(found, dict) else None
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            raise _Again(self._incomplete(where, "has no choices[0]"))
+            raise broken("has no choices[0]")
         message, finish = choices[0].get("message"), choices[0].get("finish_reason")
         if not isinstance(message, dict):
-            raise _Again(self._incomplete(where, "has no choices[0].message"))
+            raise broken("has no choices[0].message")
         if not isinstance(finish, str) or not finish:
-            raise _Again(self._incomplete(where, "has no choices[0].finish_reason"))
+            raise broken("has no choices[0].finish_reason")
+        if finish in BROKEN:
+            raise broken(f"broke off (finish_reason {finish!r})", tries=0)
         text = message.get("content")
         reasoning = message.get("reasoning_content") or message.get("reasoning")
         if not isinstance(text, str | None) or ("content" not in message and not reasoning):
-            raise _Again(self._incomplete(where, "has no choices[0].message.content"))
+            raise broken("has no choices[0].message.content")
         if not isinstance(reasoning, str | None):
-            raise _Again(self._incomplete(where, "has a reasoning that is no text"))
+            raise broken("has a reasoning that is no text")
         if goes_on:
             # A reasoning parser that has not seen the tags, which stand in the beginning, may put it into either field.
             text, reasoning = (reasoning or "") + (text or ""), None
@@ -360,9 +371,6 @@ class OpenAI(EngineBase):
                 completion_tokens=_count(counts.get("completion_tokens")),
             ),
         )
-
-    def _incomplete(self, where: str, what: str) -> TeacherFailed:
-        return TeacherFailed(f"What {where} answered {what}, {self.attempts} times.")
 
     def _open(self) -> aiohttp.ClientSession:
         # A client belongs to the event loop that made its connections.

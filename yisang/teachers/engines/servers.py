@@ -137,7 +137,9 @@ class Servers:
     def _keep(self, number: int) -> None:
         try:
             self._keep_up(number)
-        except Exception as error:  # a full disk, a folder that is gone, no more processes: requests must not wait for ever
+        except (
+            Exception
+        ) as error:  # a full disk, a folder that is gone, no more processes: requests must not wait for ever
             self._tell(number, None)
             if not self._stopping.is_set():
                 self._give_up(number, f"could not be kept: {type(error).__name__}: {error}")
