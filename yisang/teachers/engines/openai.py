@@ -77,7 +77,7 @@ class OpenAI(EngineBase):
     backoff: seconds before the second one, doubled each time.
 
     Of several endpoints, one that is busy or down is left out for a while, and its requests move on at once, which uses up no
-    attempt; only when all are, requests wait, and at the end the teacher is unavailable. An endpoint that refuses its first
+    attempt; only when all are, requests wait for the first that comes back, and at the end the teacher is unavailable. An endpoint that refuses its first
     request (a wrong key, an unknown model) stops the run, as that is a mistake in the setting; one that has answered before is
     left out.
     """
@@ -177,10 +177,10 @@ class OpenAI(EngineBase):
         # Without the beginning of the answer, so that what goes on goes to where its question has been read.
         asked, beginning = begun(messages)
         question = msgspec.json.encode(asked) if len(self.routes.lanes) > 1 else b""
-        attempt = refused = 0
+        attempt = refused = turned_away = 0
         tried: set[Lane] = set()
         while True:
-            lane = self.routes.choose(question, tried) or await self.routes.any(question)
+            lane = self.routes.choose(question, tried) or await self.routes.any(question, self._sleep)
             answered, sent = self._answered, self.routes.clock()
             lane.sent(sent)
             deadline = self.deadline(sampling.max_tokens)
@@ -195,7 +195,10 @@ class OpenAI(EngineBase):
                 if again.of != "record" and self.routes.choose(question, tried) is not None:
                     continue  # another is free at once
                 if again.of == "refusal":
-                    raise again.final from again.__cause__
+                    turned_away += 1
+                    if turned_away > self.attempts or len(self.routes.lanes) == 1 or self.routes.hopeless():
+                        raise again.final from again.__cause__
+                    continue  # the others are busy or down for a while, and waited for
                 if again.of == "load" and self._answered > answered:
                     refused += 1  # it answers others, so this one's turn comes: no attempt is used up
                 else:
@@ -226,6 +229,8 @@ class OpenAI(EngineBase):
                 lane.broke(sent, now, pause)
             else:
                 lane.out(sent, now, pause, down=again.of == "down")
+                if again.of == "refusal":
+                    lane.refused(now, again.wait or LONGEST_WAIT)
 
     async def _attempt(self, lane: Lane, data: bytes, deadline: float, max_tokens: int, goes_on: bool) -> Generation:
         endpoint = lane.endpoint
