@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import pickle
+import sys
 from types import SimpleNamespace
 
 import pytest
 
+from bench import greedy
 from yisang.errors import UsageError
 from yisang.teachers import models
 from yisang.teachers.engines.base import TeacherFailed
@@ -48,6 +50,16 @@ def test_an_answer_that_broke_off_is_none(reason):
         assert whole(SimpleNamespace(token_ids=(1, 2), finish_reason=reason_)) == [1, 2]
     with pytest.raises(TeacherFailed, match="without an answer"):
         whole(None)
+
+
+@pytest.mark.parametrize("told", ["typo", "mini,vlm", ""])
+def test_the_comparison_of_engines_refuses_one_that_it_does_not_know(told, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["greedy", "--only", told, "--count", "1"])
+    with pytest.raises(SystemExit) as caught:
+        greedy.main()
+    assert caught.value.code == 2
+    assert "is none of mini, serve, vllm, vllm-offline" in capsys.readouterr().err
+    assert greedy.ways("vllm, mini") == ["vllm", "mini"]
 
 
 @pytest.mark.skipif(not VLLM, reason="vllm is not installed: pip install 'yisang[vllm]'")

@@ -153,7 +153,7 @@ class Routes:
                 await self._change()
                 continue
             now = self.clock()
-            first = min(free, key=lambda lane: (now < lane.refuses_until, lane.out_until))
+            first = min(free, key=lambda lane: lane.out_until)
             until = first.out_until
             if until <= now or self.hopeless():
                 return first
