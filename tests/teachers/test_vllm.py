@@ -307,7 +307,7 @@ def test_answers_come_in_while_servers_of_others_are_ended(opened, monkeypatch):
     stop = servers.Servers.stop
 
     def slow(self):
-        ended.append(ticking.wait(30))
+        ended.append(ticking.wait(10))
         stop(self)
 
     ask(opened(gpus="0,1", tensor_parallel=2, linger=600.0), "1")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import email.utils
 import ipaddress
+import json
 import math
 import os
+import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,6 +69,18 @@ class Endpoint:
         """What an endpoint says, without the key that some repeat when they refuse it."""
         key = os.environ.get(self.key_env, "").strip()
         return words.replace(key, "[key]") if key else words
+
+    def said(self, content: bytes, reason: str | None) -> str:
+        """Its own words in one line, of at most 300 letters; where it has none, the reason beside its status."""
+        words = content.decode("utf-8", "replace")
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
+            found = json.loads(content)
+            error = found.get("error", found) if isinstance(found, dict) else found
+            # OpenAI and vLLM say {"error": {"message": ...}}, FastAPI's own refusals {"detail": ...}.
+            words = str(error.get("message") or error.get("detail") or error) if isinstance(error, dict) else str(error)
+        words = " ".join(self.scrub(words).split())
+        words = words if len(words) <= 300 else f"{words[:300]}…"
+        return words if words.endswith((".", "!", "?", "…")) else f"{words or reason or 'nothing'}."
 
     def proxy(self) -> Proxy | None:
         """The proxy that the environment names for it (HTTPS_PROXY, NO_PROXY, …); none stands before loopback.
@@ -153,3 +168,14 @@ def _is_loopback(host: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds to wait as the endpoint asks, in either of the two forms of the header."""
+    if header is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(header))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
+    return None

@@ -8,13 +8,10 @@ cut nor asked twice, and a hung server does not hang the run.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import email.utils
 import errno
 import json
 import os
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, NoReturn
 
@@ -24,7 +21,7 @@ import msgspec
 from yisang.errors import UsageError
 from yisang.records import Message
 from yisang.teachers.engines.base import EngineBase, TeacherFailed, TeacherRejected, TeacherUnavailable, begun
-from yisang.teachers.engines.endpoints import KEY_ENV, Endpoint, Proxy, endpoints_of
+from yisang.teachers.engines.endpoints import KEY_ENV, Endpoint, Proxy, endpoints_of, retry_after
 from yisang.teachers.engines.routing import Lane, Routes
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
@@ -302,9 +299,9 @@ class OpenAI(EngineBase):
 
     def _refused(self, lane: Lane, response: aiohttp.ClientResponse, content: bytes) -> NoReturn:
         endpoint, status = lane.endpoint, response.status
-        told = f"{endpoint.base_url} answered {status}: {_said(endpoint, response, content)}"
+        told = f"{endpoint.base_url} answered {status}: {endpoint.said(content, response.reason)}"
         if status in RETRIED:
-            wait = _retry_after(response.headers.get("retry-after"))
+            wait = retry_after(response.headers.get("retry-after"))
             if status in OVERLOADED:
                 stop = TeacherUnavailable(
                     f"The teacher at {told} It said so {self.attempts} times or asks for a long pause. Lower the "
@@ -339,7 +336,7 @@ class OpenAI(EngineBase):
 
         def broken(what: str, tries: int = 2) -> _Again:
             # Sent once more only, as what came may be a whole answer, which is paid for each time.
-            said = _said(endpoint, response, content)
+            said = endpoint.said(content, response.reason)
             return _Again(TeacherFailed(f"What {endpoint.base_url} answered {what}. It said: {said}"), tries=tries)
 
         try:
@@ -406,29 +403,5 @@ class OpenAI(EngineBase):
             await client.close()
 
 
-def _said(endpoint: Endpoint, response: aiohttp.ClientResponse, content: bytes) -> str:
-    """The endpoint's own words, in one line."""
-    words = content.decode("utf-8", "replace")
-    with contextlib.suppress(ValueError, TypeError, AttributeError):
-        found = json.loads(content)
-        error = found.get("error", found) if isinstance(found, dict) else found
-        # OpenAI and vLLM say {"error": {"message": ...}}, FastAPI's own refusals {"detail": ...}.
-        words = str(error.get("message") or error.get("detail") or error) if isinstance(error, dict) else str(error)
-    words = " ".join(endpoint.scrub(words).split())
-    words = words if len(words) <= 300 else f"{words[:300]}…"
-    return words if words.endswith((".", "!", "?", "…")) else f"{words or response.reason or 'nothing'}."
-
-
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Seconds to wait as the endpoint asks, in either of the two forms of the header."""
-    if header is None:
-        return None
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(header))
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    return None
