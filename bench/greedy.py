@@ -115,6 +115,7 @@ def asked(way: str, model: str, given: argparse.Namespace) -> list[Generation]:
 
         command = [given.vllm_python or sys.executable, *SERVER]
         return run(VLLM(model, revision, command=command, dtype="float32", extra_args=EAGER, linger=0.0), 64)
+    assert way == "vllm-offline", way
     from yisang.teachers.engines.vllm_offline import VLLMOffline
 
     return run(VLLMOffline(model, revision, dtype="float32", engine_args={"enforce_eager": True}), 64)
@@ -173,13 +174,20 @@ def told(answer: Generation) -> str:
     return f"{answer.usage.completion_tokens} tokens, {answer.finish_reason}: {answer.text!r}"
 
 
+def ways(told: str) -> list[str]:
+    found = [way.strip() for way in told.split(",")]
+    if unknown := [way for way in found if way not in WAYS]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown) or 'nothing'} is none of {', '.join(WAYS)}")
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--max-tokens", type=int, default=512)
     parser.add_argument("--model", default="mini", choices=models.shipped())
     parser.add_argument("--vllm-python", default="", help="an interpreter that has vLLM")
-    parser.add_argument("--only", default=",".join(WAYS))
+    parser.add_argument("--only", type=ways, default=",".join(WAYS))
     parser.add_argument("--out", type=Path, help="where all answers are written, as JSON")
     parser.add_argument(
         "--print-answers", default="", choices=("", *WAYS), help="of one way, as JSON, and nothing else"
@@ -190,7 +198,7 @@ def main() -> int:
         sys.stdout.buffer.write(msgspec.json.encode(asked(given.print_answers, given.model, given)) + b"\n")
         return 0
     found: dict[str, list[Generation]] = {}
-    for way in given.only.split(","):
+    for way in given.only:
         if why := missing(way, given):
             print(f"{way:13} not run: {why}", flush=True)
             continue

@@ -78,10 +78,10 @@ def engine(*servers, **changes):
 def test_endpoints_are_read_from_the_command_line():
     found = (Endpoint("http://a:8000/v1", 2.0), Endpoint("http://b:8000/v1"))
     text = "http://a:8000/v1=2,http://b:8000/v1"
-    assert endpoints_of(_teacher_setting("openai", [f"endpoints={text}"], None).options["endpoints"]) == found
+    assert endpoints_of(_teacher_setting("openai", [f"endpoints={text}"], None, "").options["endpoints"]) == found
     assert endpoints_of(parsed(text)) == found
     told = 'endpoints=[{"base_url": "http://a:8000/v1", "weight": 2, "key_env": "A"}, "http://b:8000/v1"]'
-    (one, other) = endpoints_of(_teacher_setting("openai", [told], None).options["endpoints"], "B")
+    (one, other) = endpoints_of(_teacher_setting("openai", [told], None, "").options["endpoints"], "B")
     assert (one.weight, one.key_env, other.key_env) == (2.0, "A", "B")
 
 
@@ -274,17 +274,117 @@ def test_a_fault_of_the_record_is_not_tried_at_one_endpoint_only(pair):
 @pytest.mark.parametrize("fault", [fails(429), fails(503), None])
 def test_only_when_all_are_out_the_teacher_is_unavailable(pair, port, fault):
     one, _ = pair
-    slept = []
+    now = [1000.0]
 
     async def sleep(seconds):
-        slept.append(seconds)
+        now[0] += seconds
 
     one.otherwise = fault or fails(429)
     addresses = [one.url, f"http://127.0.0.1:{port}/v1" if fault is None else pair[1].url]
     pair[1].otherwise = fails(429)
-    (found,) = ask(OpenAI("m", "r1", endpoints=addresses, attempts=3, sleep=sleep), ["질문"])
+    asked = OpenAI("m", "r1", endpoints=addresses, attempts=3, sleep=sleep)
+    asked.routes.clock = lambda: now[0]
+    (found,) = ask(asked, ["질문"])
     assert isinstance(found, TeacherUnavailable)
-    assert len(slept) == 2  # it waited between its attempts, as with one endpoint
+    assert 1.5 <= now[0] - 1000.0 <= 6.0  # two pauses, of 1 and 2 seconds with jitter, as with one endpoint
+
+
+def test_endpoints_that_ask_to_be_left_alone_are(pair):
+    one, other = pair
+    one.otherwise = other.otherwise = fails(429, Retry_After="30")
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        await asyncio.Event().wait()
+
+    asked = engine(*pair, sleep=sleep)
+
+    async def until(count, tasks):
+        async with asyncio.timeout(60):
+            while len(slept) < count and not any(task.done() for task in tasks):
+                await asyncio.sleep(0.01)
+
+    async def play():
+        tasks = [asyncio.create_task(asked.generate(question("first"), SHORT, 0))]
+        await until(1, tasks)
+        tasks += [asyncio.create_task(asked.generate(question(text), SHORT, 0)) for text in texts(50)]
+        await until(51, tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asked.close()
+
+    asyncio.run(play())
+    assert len(slept) == 51
+    assert all(29 < seconds <= 30 for seconds in slept)
+    assert (len(one.requests), len(other.requests)) == (1, 1)
+
+
+def routes_of(*out, refused=()):
+    """Endpoints that are out for so many seconds (None: held), and some of them refuse."""
+    lanes = [Lane(Endpoint(f"http://{number}/v1"), held=seconds is None) for number, seconds in enumerate(out)]
+    for number, seconds in enumerate(out):
+        if number in refused:
+            lanes[number].refused(0.0, seconds)
+        elif seconds:
+            lanes[number].out(0.0, 0.0, lambda times, seconds=seconds: seconds, down=False)
+    now, slept = [0.0], []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        now[0] += seconds
+
+    return Routes(lanes, clock=lambda: now[0]), sleep, slept
+
+
+@pytest.mark.parametrize(
+    ("out", "refused", "expected"),
+    [
+        ((30.0, 10.0, 20.0), (), (1, [10.0])),
+        ((30.0, 10.0), (1,), (1, [10.0])),  # it may answer again by then
+        ((400.0, 300.0), (0, 1), (1, [])),  # nothing to wait for: it tells why
+    ],
+)
+def test_a_request_waits_for_the_endpoint_that_comes_back_first(out, refused, expected):
+    routes, sleep, slept = routes_of(*out, refused=refused)
+    found = asyncio.run(routes.any(b"q", sleep))
+    assert (routes.lanes.index(found), slept) == expected
+
+
+def test_a_server_that_is_up_again_ends_the_wait_for_another():
+    routes, _, _ = routes_of(30.0, None)
+
+    async def play():
+        async def sleep(seconds):
+            await asyncio.Event().wait()
+
+        waiting = asyncio.create_task(routes.any(b"q", sleep))
+        await asyncio.sleep(0)
+        routes.lanes[1].held = False
+        routes.changed()
+        return await asyncio.wait_for(waiting, 60)
+
+    assert asyncio.run(play()) is routes.lanes[1]
+
+
+@pytest.mark.parametrize("refusal", [fails(429, "daily quota", Retry_After="86400"), fails(401, "expired")])
+def test_one_that_refuses_while_the_other_is_busy_does_not_stop_the_run(pair, refusal):
+    gone, busy = pair
+    now = [1000.0]
+
+    async def sleep(seconds):
+        now[0] += seconds
+        await asyncio.sleep(0)
+
+    asked = engine(*pair, sleep=sleep, backoff=0.2)
+    asked.routes.clock = lambda: now[0]
+    assert {answer.structure for answer in ask(asked, texts(20))} == {"one"}
+    gone.otherwise, busy.script = refusal, [fails(429, "slow down")] * 3
+    assert {getattr(answer, "structure", answer) for answer in ask(asked, texts(40), 1)} == {"one"}
+    busy.otherwise = refusal
+    (found,) = ask(asked, ["질문"])
+    assert isinstance(found, TeacherUnavailable)
 
 
 def test_a_spent_quota_of_one_leaves_the_others(pair):
@@ -344,7 +444,7 @@ def test_an_answer_that_is_no_json_is_asked_of_another(pair):
     async def sleep(seconds):
         pass
 
-    for server in pair:
-        server.script = [says(b"<html>")]
+    pair[0].script = pair[1].script = [says(b"<html>")]  # whichever is asked first
     (found,) = ask(engine(*pair, sleep=sleep), ["질문"])
     assert found.structure == "one"
+    assert [len(server.requests) for server in pair] == [1, 1]

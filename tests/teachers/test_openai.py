@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
@@ -14,11 +15,11 @@ import httpx
 import pytest
 
 from yisang.errors import UsageError
-from yisang.teachers.engines.base import TeacherRejected, TeacherUnavailable
+from yisang.teachers.engines.base import TeacherFailed, TeacherRejected, TeacherUnavailable
 from yisang.teachers.engines.openai import OpenAI
 from yisang.teachers.generation import Sampling, Usage
 
-from .conftest import completion, echo, fails, hangs, question, resets, says, serving
+from .conftest import Handler, completion, echo, fails, hangs, question, resets, says, serving
 
 KEY = "sk-very-secret-0123456789"
 SHORT = Sampling(max_tokens=100)
@@ -110,12 +111,13 @@ def test_another_finish_reason_is_kept_as_reported(server):
     assert ask(engine(server)).finish_reason == "tool_calls"
 
 
+NO_CONTENT = {"choices": [{"message": {"role": "assistant"}, "finish_reason": "stop"}]}
+
+
 @pytest.mark.parametrize(
     "fault",
-    [fails(429), fails(500), fails(502), fails(503), fails(504), fails(408), resets, says(b'{"choices": ['),
-     says(b"[]"), says({"choices": []}), says({"choices": [{"finish_reason": "stop"}]}),
-     says(completion("b", finish=None)), says({"error": {"message": "x"}}), says(completion(["parts"])),
-     says({"choices": [{"message": {"role": "assistant"}, "finish_reason": "stop"}]})],
+    [fails(429), fails(500), fails(502), fails(503), fails(504), fails(408), resets, says(completion("b", finish="error")),
+     says(completion("b", finish="abort"))],
 )  # fmt: skip
 def test_a_passing_fault_is_retried(server, fault):
     server.script = [fault] * 5
@@ -133,15 +135,8 @@ def test_a_passing_fault_is_retried(server, fault):
         (fails(502), TeacherRejected, "answered 502"),
         (fails(504), TeacherRejected, "answered 504"),
         (resets, TeacherRejected, "broke off the connection"),
-        (says(b"<html>"), TeacherRejected, "is no JSON"),
-        (says({"choices": []}), TeacherRejected, r"has no choices\[0\]"),
-        (says({"choices": [{"finish_reason": "stop"}]}), TeacherRejected, r"has no choices\[0\].message"),
-        (says(completion("b", finish=None)), TeacherRejected, r"has no choices\[0\].finish_reason"),
-        (
-            says({"choices": [{"message": {"role": "assistant"}, "finish_reason": "stop"}]}),
-            TeacherRejected,
-            r"has no choices\[0\].message.content",
-        ),
+        (says(completion("half", finish="error")), TeacherRejected, "broke off .finish_reason 'error'"),
+        (says(completion("half", finish="abort")), TeacherRejected, "broke off .finish_reason 'abort'"),
     ],
 )
 def test_a_lasting_fault_ends_after_the_attempts(server, fault, error, words):
@@ -149,6 +144,31 @@ def test_a_lasting_fault_ends_after_the_attempts(server, fault, error, words):
     with pytest.raises(error, match=words):
         ask(engine(server, attempts=3))
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (b"<html>", "is no JSON.*<html>"),
+        (b'{"choices": [', "is no JSON"),
+        (b"[]", r"has no choices\[0\]"),
+        ({"choices": []}, r"has no choices\[0\]"),
+        ({"error": {"message": "Insufficient credits", "code": 402}}, r"has no choices\[0\].*Insufficient credits\."),
+        ({"choices": [{"finish_reason": "stop"}]}, r"has no choices\[0\].message"),
+        (completion("b", finish=None), r"has no choices\[0\].finish_reason"),
+        (completion(["parts"]), r"has no choices\[0\].message.content"),
+        (NO_CONTENT, r"has no choices\[0\].message.content"),
+    ],
+)
+def test_what_may_be_paid_for_already_is_asked_once_more_only_and_told(server, found, words):
+    server.script = [says(found)]
+    assert ask(engine(server)).structure == "one"
+    server.requests.clear()
+    server.otherwise = says(found)
+    with pytest.raises(TeacherFailed, match=words):
+        ask(engine(server))
+    assert len(server.requests) == 2
+    assert server.requests[0]["body"] == server.requests[1]["body"]
 
 
 @pytest.mark.parametrize(
@@ -379,6 +399,68 @@ def test_a_proxy_of_the_environment_stands_before_other_hosts(server, monkeypatc
     with pytest.raises(TeacherUnavailable, match="No connection"):
         ask(OpenAI("m", "r1", base_url="http://teacher.example/v1", attempts=1))
     assert len(server.requests) == 1
+
+
+def proxied(monkeypatch, scheme, address):
+    for name in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(f"{scheme}_proxy", address)
+    return OpenAI("m", "r1", base_url=f"{scheme}://teacher.example/v1", attempts=2, backoff=0.0)
+
+
+def with_password(server):
+    return server.url.replace("http://", "http://alice:S3cr%2Ft@").removesuffix("/v1")
+
+
+PASSWORD = base64.b64encode(b"alice:S3cr/t").decode()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("status", "times", "words"), [(407, 1, "HTTPS_PROXY or HTTP_PROXY"), (503, 2, "answered 503")]
+)
+def test_a_proxy_that_refuses_stops_the_run_and_its_password_is_shown_nowhere(
+    server, monkeypatch, caplog, scheme, status, times, words
+):
+    caplog.set_level(logging.DEBUG)
+    seen = []
+
+    def connect(handler):
+        seen.append(handler.headers["Proxy-Authorization"])
+        handler.send_response(status)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    def refuse(handler, _):
+        connect(handler)
+
+    monkeypatch.setattr(Handler, "do_CONNECT", connect, raising=False)
+    server.otherwise = refuse
+    asked = proxied(monkeypatch, scheme, with_password(server))
+    with pytest.raises(TeacherUnavailable, match=words) as caught:
+        ask(asked)
+    assert seen == [f"Basic {PASSWORD}"] * times
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.__cause__) + repr(caught.value)
+    told += repr(asked) + str(vars(asked)) + str(pickle.dumps(asked)) + caplog.text
+    assert not any(secret in told for secret in ("S3cr", PASSWORD, "alice"))
+
+
+def test_a_proxy_gets_its_password_and_the_teacher_does_not(server, monkeypatch):
+    asked = proxied(monkeypatch, "http", with_password(server))
+    assert ask(asked).structure == "one"
+    (seen,) = server.requests
+    assert seen["headers"]["Proxy-Authorization"] == f"Basic {PASSWORD}"
+    assert "Authorization" not in seen["headers"]
+    assert "S3cr" not in str(vars(asked)) + str(pickle.dumps(asked))
+
+
+@pytest.mark.parametrize(
+    "address", ["http://alice:S3c#ret@host:1", "http://alice:S3c/ret@host:1", "socks5://alice:S3c@host:1"]
+)
+def test_a_proxy_that_cannot_be_read_is_told_without_its_password(monkeypatch, address):
+    with pytest.raises(UsageError, match="http_proxy") as caught:
+        ask(proxied(monkeypatch, "http", address))
+    assert "S3c" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_answer_cut_inside_of_a_letter_is_an_answer(server):

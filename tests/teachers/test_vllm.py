@@ -8,9 +8,12 @@ import json
 import os
 import pickle
 import select
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -129,7 +132,8 @@ def test_a_killed_server_is_started_again_and_every_request_answered(opened, tmp
     async def play():
         try:
             asked = asyncio.gather(*(engine.generate(question(text), SHORT, 0) for text in texts))
-            await asyncio.sleep(0)
+            while engine.servers is None:
+                await asyncio.sleep(0.01)
             kept["servers"] = engine.servers
             if count == 2:  # the other one holds its own until it is killed from outside
                 while not (tmp_path / "mark").exists():
@@ -175,6 +179,40 @@ def test_a_server_that_hangs_is_killed_and_started_again(opened, tmp_path):
     (answer,) = ask(engine, "sick")
     assert answer.answer == "sick"
     assert len(commands(tmp_path)) == 2
+
+
+def within(seconds, engine, *asked):
+    """Asked one behind the other; a bound alone, for what would wait for ever."""
+
+    async def one_by_one():
+        try:
+            answers = []
+            for text, before in asked:
+                before()
+                answers.append(await asyncio.wait_for(engine.generate(question(text), SHORT, 0), seconds))
+            return answers
+        finally:
+            await engine.close()
+
+    return asyncio.run(one_by_one())
+
+
+def test_servers_that_cannot_be_kept_any_more_end_the_requests(opened, tmp_path):
+    # The folder of logs goes, so that a server which dies cannot be started again.
+    engine = opened("--mortal")
+    with pytest.raises(TeacherUnavailable, match=r"could not be kept: FileNotFoundError.*\n.*cannot be read"):
+        within(30, engine, ("질문", lambda: None), ("die", lambda: shutil.rmtree(tmp_path / "logs")))
+
+
+def test_a_server_that_hangs_while_it_loads_does_not_hold_up_the_others(opened, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(servers, "SETTLE", 0.0)
+    start = tmp_path / "start.sh"
+    first = f'mkdir "{tmp_path}/first" 2>/dev/null && exec {shlex.join(COMMAND)} "$@"'
+    start.write_text(f'#!/bin/sh\nPATH=/bin:/usr/bin\n{first}\nexec {shlex.join(COMMAND)} --never-ready "$@"\n')
+    start.chmod(0o755)
+    (answer,) = within(30, opened(command=[str(start)], servers=2, startup=600.0), ("질문", lambda: None))
+    assert answer.answer == "질문"
+    assert "is not ready yet; the others begin" in caplog.text
 
 
 def test_what_cannot_be_started_at_all_is_told(opened):
@@ -241,8 +279,65 @@ def test_a_key_of_the_servers_comes_from_the_environment(opened, monkeypatch, tm
     assert told(answer)["key"] == "Bearer sk-very-secret"
     shown = repr(engine) + str(vars(engine)) + (tmp_path / "logs" / "server-0.log").read_text()
     assert "sk-very-secret" not in shown
-    with pytest.raises(UsageError, match="VLLM_API_KEY"):
-        opened("--api-key=sk-very-secret")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--api-key=sk-secret"], ["--api-key", "sk-secret"], ["--api_key", "sk-secret"], ["--api-ke", "sk-secret"],
+        ["--API_KEY=sk-secret"], ["--hf-token", "sk-secret"], ["--hf_tok=sk-secret"], ["env", "VLLM_API_KEY=sk-secret"],
+        ["sh", "-c", "vllm serve --api-key sk-secret"],
+    ],
+)  # fmt: skip
+def test_a_key_among_the_words_of_the_command_is_refused(opened, words):
+    for given in ({"extra_args": words}, {"command": [*COMMAND, *words]}, {"command": shlex.join(words)}):
+        with pytest.raises(UsageError, match="VLLM_API_KEY") as caught:
+            opened(**given)
+        assert "sk-secret" not in str(caught.value)
+
+
+def test_options_that_hold_no_key_are_given_on(opened):
+    words = ["--api-server-count=2", "--hf-overrides", "{}", "--api", "--kv-cache-dtype", "fp8", "--hf"]
+    assert opened(*words).plan.launches[0].command[-len(words) :] == tuple(words)
+
+
+def test_answers_come_in_while_servers_of_others_are_ended(opened, monkeypatch):
+    # Ending them takes as long as their processes do; the loop has other requests in flight meanwhile.
+    ticking, ended = threading.Event(), []
+    stop = servers.Servers.stop
+
+    def slow(self):
+        ended.append(ticking.wait(10))
+        stop(self)
+
+    ask(opened(gpus="0,1", tensor_parallel=2, linger=600.0), "1")
+    monkeypatch.setattr(servers.Servers, "stop", slow)
+
+    async def play():
+        engine = opened(gpus="1", max_model_len=99)
+        try:
+            asked = asyncio.create_task(engine.generate(question("2"), SHORT, 0))
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().call_later(0.0, ticking.set)
+            return await asked
+        finally:
+            await engine.close()
+
+    assert asyncio.run(play()).answer == "2"
+    assert ended[0] is True
+
+
+def test_an_engine_that_is_closed_while_its_servers_start_leaves_none(opened, tmp_path):
+    async def play():
+        engine = opened("--child", str(tmp_path / "pids"))
+        asked = asyncio.create_task(engine.generate(question("1"), SHORT, 0))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        await engine.close()
+
+    asyncio.run(play())
+    assert servers._shared == {}
 
 
 def test_a_model_that_ships_needs_no_path_but_its_revision(opened, tmp_path):

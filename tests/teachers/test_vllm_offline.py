@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import pickle
+import sys
+from types import SimpleNamespace
 
 import pytest
 
+from bench import greedy
 from yisang.errors import UsageError
 from yisang.teachers import models
-from yisang.teachers.engines.vllm_offline import VLLMOffline
+from yisang.teachers.engines.base import TeacherFailed
+from yisang.teachers.engines.vllm_offline import VLLMOffline, whole
 from yisang.teachers.generation import Sampling
 
 from . import tiny
@@ -35,6 +39,27 @@ def test_a_model_that_ships_is_found_and_its_revision_compared():
     assert "revision" not in engine._arguments  # of a folder vLLM knows none
     with pytest.raises(UsageError, match="has the revision"):
         VLLMOffline("mini", "1")
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", None, ""])
+def test_an_answer_that_broke_off_is_none(reason):
+    # As vLLM's CompletionOutput has them; what broke off would be stored for good.
+    with pytest.raises(TeacherFailed, match=reason or "without an answer"):
+        whole(SimpleNamespace(token_ids=[1, 2], finish_reason=reason))
+    for reason_ in ("stop", "length"):
+        assert whole(SimpleNamespace(token_ids=(1, 2), finish_reason=reason_)) == [1, 2]
+    with pytest.raises(TeacherFailed, match="without an answer"):
+        whole(None)
+
+
+@pytest.mark.parametrize("told", ["typo", "mini,vlm", ""])
+def test_the_comparison_of_engines_refuses_one_that_it_does_not_know(told, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["greedy", "--only", told, "--count", "1"])
+    with pytest.raises(SystemExit) as caught:
+        greedy.main()
+    assert caught.value.code == 2
+    assert "is none of mini, serve, vllm, vllm-offline" in capsys.readouterr().err
+    assert greedy.ways("vllm, mini") == ["vllm", "mini"]
 
 
 @pytest.mark.skipif(not VLLM, reason="vllm is not installed: pip install 'yisang[vllm]'")

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import email.utils
 import ipaddress
+import json
 import math
 import os
+import time
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from yisang.errors import UsageError
 
 KEY_ENV = "YISANG_API_KEY"
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """Where a proxy stands, and apart from that, so that no error shows it, the header (RFC 7617) with its user and password."""
+
+    address: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -58,13 +70,44 @@ class Endpoint:
         key = os.environ.get(self.key_env, "").strip()
         return words.replace(key, "[key]") if key else words
 
-    def proxy(self) -> str | None:
-        """The proxy that the environment names for it (HTTPS_PROXY, NO_PROXY, …); none stands before loopback."""
+    def said(self, content: bytes, reason: str | None) -> str:
+        """Its own words in one line, of at most 300 letters; where it has none, the reason beside its status."""
+        words = content.decode("utf-8", "replace")
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
+            found = json.loads(content)
+            error = found.get("error", found) if isinstance(found, dict) else found
+            # OpenAI and vLLM say {"error": {"message": ...}}, FastAPI's own refusals {"detail": ...}.
+            words = str(error.get("message") or error.get("detail") or error) if isinstance(error, dict) else str(error)
+        words = " ".join(self.scrub(words).split())
+        words = words if len(words) <= 300 else f"{words[:300]}…"
+        return words if words.endswith((".", "!", "?", "…")) else f"{words or reason or 'nothing'}."
+
+    def proxy(self) -> Proxy | None:
+        """The proxy that the environment names for it (HTTPS_PROXY, NO_PROXY, …); none stands before loopback.
+
+        Raises UsageError where what it names is no address of one, without showing it, as it may hold a password.
+        """
         parts = urlsplit(self.base_url)
         host = parts.hostname or ""
         if _is_loopback(host) or urllib.request.proxy_bypass(host):
             return None
-        return urllib.request.getproxies().get(parts.scheme)
+        named = urllib.request.getproxies().get(parts.scheme)
+        return _proxy(named, f"{parts.scheme}_proxy") if named else None
+
+
+def _proxy(named: str, variable: str) -> Proxy:
+    # Without a scheme, as other tools take it too.
+    parts = urlsplit(named if "://" in named else f"http://{named}")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
+        raise UsageError(
+            f"The environment variable {variable} (or {variable.upper()}) names no proxy that can be used; it must look like "
+            "http://host:3128, and letters such as / # @ in a user or password be written as %2F, %23, %40."
+        )
+    address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
+    if parts.username is None:
+        return Proxy(address)
+    known = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return Proxy(address, {"Proxy-Authorization": f"Basic {base64.b64encode(known).decode()}"})
 
 
 def endpoints_of(given: Any, key_env: str = KEY_ENV) -> tuple[Endpoint, ...]:
@@ -125,3 +168,14 @@ def _is_loopback(host: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds to wait as the endpoint asks, in either of the two forms of the header."""
+    if header is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(header))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
+    return None

@@ -8,13 +8,10 @@ cut nor asked twice, and a hung server does not hang the run.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import email.utils
 import errno
 import json
 import os
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, NoReturn
 
@@ -24,7 +21,7 @@ import msgspec
 from yisang.errors import UsageError
 from yisang.records import Message
 from yisang.teachers.engines.base import EngineBase, TeacherFailed, TeacherRejected, TeacherUnavailable, begun
-from yisang.teachers.engines.endpoints import KEY_ENV, Endpoint, endpoints_of
+from yisang.teachers.engines.endpoints import KEY_ENV, Endpoint, Proxy, endpoints_of, retry_after
 from yisang.teachers.engines.routing import Lane, Routes
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
@@ -32,11 +29,17 @@ RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Answers that may be another the next time."""
 OVERLOADED = frozenset({429, 503})
 """Of those, the ones that say nothing about the record: they stop the run when they do not end."""
-NOT_ASKABLE = frozenset({401, 402, 403, 404, 405})
+NOT_ASKABLE = frozenset({401, 402, 403, 404, 405, 407})
 """Answers that every other record would get too."""
+BROKEN = frozenset({"error", "abort"})
+"""Finish reasons that say that the answer broke off: vLLM's and SGLang's own, and those of vendors that pass on a fault upstream."""
 SLOW = 0.5
 """Of its deadline: an answer that took longer says that the endpoint is overloaded, before requests run out of time and are sent
 (and paid for) again."""
+PROXY_ADVICE = (
+    "Put a proxy that lets requests through, with user and password where it wants them (http://user:password@host:port), "
+    "into HTTPS_PROXY or HTTP_PROXY, or the teacher's host into NO_PROXY, and run the same command."
+)
 LONGEST_WAIT = 300.0
 """An endpoint that wants a longer pause (a spent daily quota) stops the run instead."""
 
@@ -71,7 +74,7 @@ class OpenAI(EngineBase):
     backoff: seconds before the second one, doubled each time.
 
     Of several endpoints, one that is busy or down is left out for a while, and its requests move on at once, which uses up no
-    attempt; only when all are, requests wait, and at the end the teacher is unavailable. An endpoint that refuses its first
+    attempt; only when all are, requests wait for the first that comes back, and at the end the teacher is unavailable. An endpoint that refuses its first
     request (a wrong key, an unknown model) stops the run, as that is a mistake in the setting; one that has answered before is
     left out.
     """
@@ -119,7 +122,7 @@ class OpenAI(EngineBase):
         self._jitter = random.Random(0)
         self._answered = 0
         self._client: aiohttp.ClientSession | None = None
-        self._proxies: dict[str, str | None] = {}
+        self._proxies: dict[str, Proxy | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -128,7 +131,7 @@ class OpenAI(EngineBase):
         return f"{type(self).__name__}({self.model!r}, {self.revision!r}, {where})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_client": None, "_loop": None, "places": None, "_answered": 0}
+        return {**self.__dict__, "_client": None, "_loop": None, "places": None, "_answered": 0, "_proxies": {}}
 
     @property
     def base_url(self) -> str:
@@ -171,10 +174,10 @@ class OpenAI(EngineBase):
         # Without the beginning of the answer, so that what goes on goes to where its question has been read.
         asked, beginning = begun(messages)
         question = msgspec.json.encode(asked) if len(self.routes.lanes) > 1 else b""
-        attempt = refused = 0
+        attempt = refused = turned_away = 0
         tried: set[Lane] = set()
         while True:
-            lane = self.routes.choose(question, tried) or await self.routes.any(question)
+            lane = self.routes.choose(question, tried) or await self.routes.any(question, self._sleep)
             answered, sent = self._answered, self.routes.clock()
             lane.sent(sent)
             deadline = self.deadline(sampling.max_tokens)
@@ -189,7 +192,10 @@ class OpenAI(EngineBase):
                 if again.of != "record" and self.routes.choose(question, tried) is not None:
                     continue  # another is free at once
                 if again.of == "refusal":
-                    raise again.final from again.__cause__
+                    turned_away += 1
+                    if turned_away > self.attempts or len(self.routes.lanes) == 1 or self.routes.hopeless():
+                        raise again.final from again.__cause__
+                    continue  # the others are busy or down for a while, and waited for
                 if again.of == "load" and self._answered > answered:
                     refused += 1  # it answers others, so this one's turn comes: no attempt is used up
                 else:
@@ -220,18 +226,24 @@ class OpenAI(EngineBase):
                 lane.broke(sent, now, pause)
             else:
                 lane.out(sent, now, pause, down=again.of == "down")
+                if again.of == "refusal":
+                    lane.refused(now, again.wait or LONGEST_WAIT)
 
     async def _attempt(self, lane: Lane, data: bytes, deadline: float, max_tokens: int, goes_on: bool) -> Generation:
         endpoint = lane.endpoint
         where = endpoint.base_url
+        client, proxy = self._open(), self._proxy(endpoint)
+        # A proxy reads the request itself, or, where that is encrypted, one of its own before it.
+        known = proxy.headers if proxy else {}
         try:
             async with (
                 asyncio.timeout(deadline),
-                self._open().post(
+                client.post(
                     f"{where}/chat/completions",
                     data=data,
-                    headers=endpoint.headers(),
-                    proxy=self._proxy(endpoint),
+                    headers={**endpoint.headers(), **(known if where.startswith("http:") else {})},
+                    proxy=proxy.address if proxy else None,
+                    proxy_headers=dict(known) if known else None,
                     allow_redirects=False,
                 ) as response,
             ):
@@ -259,21 +271,37 @@ class OpenAI(EngineBase):
                 f"{self.min_tokens_per_second:g})."
             )
             raise _Again(final, tries=2) from error
+        except aiohttp.ClientHttpProxyError as error:
+            # Its status alone and no cause: it holds the headers of the request, and with them the password.
+            raise self._stopped_by_proxy(lane, error.status) from None
         except aiohttp.ClientError as error:
             said = endpoint.scrub(str(error)) or type(error).__name__
             raise _Again(TeacherFailed(f"{where} broke off the connection ({said}).")) from error
         if response.status != 200:
             self._refused(lane, response, content)
-        found = self._read(where, content, goes_on)
+        found = self._read(lane, response, content, goes_on)
         self._answered += 1
         lane.answered()
         return found
 
+    def _stopped_by_proxy(self, lane: Lane, status: int) -> Exception:
+        where = lane.endpoint.base_url
+        told = f"The proxy before the teacher at {where} answered {status}."
+        if status not in NOT_ASKABLE:
+            return _Again(
+                TeacherUnavailable(
+                    f"{told} Look whether it reaches the teacher; answers so far are stored, and the same command goes on from them."
+                ),
+                of="down",
+            )
+        unavailable = TeacherUnavailable(f"{told} {PROXY_ADVICE}")
+        return _Again(unavailable, of="refusal", wait=LONGEST_WAIT) if lane.answers else unavailable
+
     def _refused(self, lane: Lane, response: aiohttp.ClientResponse, content: bytes) -> NoReturn:
         endpoint, status = lane.endpoint, response.status
-        told = f"{endpoint.base_url} answered {status}: {_said(endpoint, response, content)}"
+        told = f"{endpoint.base_url} answered {status}: {endpoint.said(content, response.reason)}"
         if status in RETRIED:
-            wait = _retry_after(response.headers.get("retry-after"))
+            wait = retry_after(response.headers.get("retry-after"))
             if status in OVERLOADED:
                 stop = TeacherUnavailable(
                     f"The teacher at {told} It said so {self.attempts} times or asks for a long pause. Lower the "
@@ -297,29 +325,40 @@ class OpenAI(EngineBase):
             name = endpoint.key_env
             known = "is set, but not accepted" if os.environ.get(name) else "is not set"
             return f"The environment variable {name} {known}. Put a valid key there, and run the same command."
+        if status == 407:
+            return PROXY_ADVICE
         if status == 402:
             return "It wants to be paid. Mend that with its vendor, and run the same command."
         return f"Check base_url (it usually ends in /v1) and the model name {self.model!r}, and run the same command."
 
-    def _read(self, where: str, content: bytes, goes_on: bool) -> Generation:
+    def _read(self, lane: Lane, response: aiohttp.ClientResponse, content: bytes, goes_on: bool) -> Generation:
+        endpoint = lane.endpoint
+
+        def broken(what: str, tries: int = 2) -> _Again:
+            # Sent once more only, as what came may be a whole answer, which is paid for each time.
+            said = endpoint.said(content, response.reason)
+            return _Again(TeacherFailed(f"What {endpoint.base_url} answered {what}. It said: {said}"), tries=tries)
+
         try:
             found = json.loads(content)
         except ValueError as error:
-            raise _Again(self._incomplete(where, "is no JSON")) from error
+            raise broken("is no JSON") from error
         choices = found.get("choices") if isinstance(found, dict) else None
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            raise _Again(self._incomplete(where, "has no choices[0]"))
+            raise broken("has no choices[0]")
         message, finish = choices[0].get("message"), choices[0].get("finish_reason")
         if not isinstance(message, dict):
-            raise _Again(self._incomplete(where, "has no choices[0].message"))
+            raise broken("has no choices[0].message")
         if not isinstance(finish, str) or not finish:
-            raise _Again(self._incomplete(where, "has no choices[0].finish_reason"))
+            raise broken("has no choices[0].finish_reason")
+        if finish in BROKEN:
+            raise broken(f"broke off (finish_reason {finish!r})", tries=0)
         text = message.get("content")
         reasoning = message.get("reasoning_content") or message.get("reasoning")
         if not isinstance(text, str | None) or ("content" not in message and not reasoning):
-            raise _Again(self._incomplete(where, "has no choices[0].message.content"))
+            raise broken("has no choices[0].message.content")
         if not isinstance(reasoning, str | None):
-            raise _Again(self._incomplete(where, "has a reasoning that is no text"))
+            raise broken("has a reasoning that is no text")
         if goes_on:
             # A reasoning parser that has not seen the tags, which stand in the beginning, may put it into either field.
             text, reasoning = (reasoning or "") + (text or ""), None
@@ -335,9 +374,6 @@ class OpenAI(EngineBase):
             ),
         )
 
-    def _incomplete(self, where: str, what: str) -> TeacherFailed:
-        return TeacherFailed(f"What {where} answered {what}, {self.attempts} times.")
-
     def _open(self) -> aiohttp.ClientSession:
         # A client belongs to the event loop that made its connections.
         loop = asyncio.get_running_loop()
@@ -352,11 +388,14 @@ class OpenAI(EngineBase):
             self._loop = loop
         return self._client
 
-    def _proxy(self, endpoint: Endpoint) -> str | None:
+    def _proxy(self, endpoint: Endpoint) -> Proxy | None:
         # Not trust_env, which would send what ~/.netrc holds, and read it anew for each request.
-        if endpoint.base_url not in self._proxies:
-            self._proxies[endpoint.base_url] = endpoint.proxy()
-        return self._proxies[endpoint.base_url]
+        if endpoint.base_url in self._proxies:
+            return self._proxies[endpoint.base_url]
+        proxy = endpoint.proxy()
+        if proxy is None or not proxy.headers:  # a password is read for each request and kept nowhere, as a key is
+            self._proxies[endpoint.base_url] = proxy
+        return proxy
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -364,29 +403,5 @@ class OpenAI(EngineBase):
             await client.close()
 
 
-def _said(endpoint: Endpoint, response: aiohttp.ClientResponse, content: bytes) -> str:
-    """The endpoint's own words, in one line."""
-    words = content.decode("utf-8", "replace")
-    with contextlib.suppress(ValueError, TypeError, AttributeError):
-        found = json.loads(content)
-        error = found.get("error", found) if isinstance(found, dict) else found
-        # OpenAI and vLLM say {"error": {"message": ...}}, FastAPI's own refusals {"detail": ...}.
-        words = str(error.get("message") or error.get("detail") or error) if isinstance(error, dict) else str(error)
-    words = " ".join(endpoint.scrub(words).split())
-    words = words if len(words) <= 300 else f"{words[:300]}…"
-    return words if words.endswith((".", "!", "?", "…")) else f"{words or response.reason or 'nothing'}."
-
-
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Seconds to wait as the endpoint asks, in either of the two forms of the header."""
-    if header is None:
-        return None
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(header))
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    return None

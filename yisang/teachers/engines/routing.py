@@ -15,7 +15,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from yisang.teachers.engines.endpoints import Endpoint
@@ -32,6 +32,7 @@ to fail (30)."""
 LONGEST_OUT = 60.0
 
 _log = logging.getLogger(__name__)
+Sleep = Callable[[float], Awaitable[Any]]
 
 
 class Lane:
@@ -44,7 +45,7 @@ class Lane:
         self.endpoint, self.name, self.held = endpoint, name or endpoint.base_url, held
         self.in_flight = self.answers = 0
         self.down = False
-        self.out_until = 0.0
+        self.out_until, self.refuses_until = 0.0, -math.inf
         self._out_since = -math.inf
         self._waves = self._broken = 0
         self._probed: float | None = None
@@ -52,7 +53,8 @@ class Lane:
     def renew(self, endpoint: Endpoint) -> None:
         """Another server stands in its place; nothing that was known of the one before holds of it."""
         self.endpoint, self.held, self.down = endpoint, False, False
-        self.out_until, self._out_since, self._waves, self._broken, self._probed = 0.0, -math.inf, 0, 0, None
+        self.out_until, self.refuses_until = 0.0, -math.inf
+        self._out_since, self._waves, self._broken, self._probed = -math.inf, 0, 0, None
 
     def open(self, now: float) -> bool:
         if self.held or now < self.out_until:
@@ -92,6 +94,11 @@ class Lane:
         self.down = self.down or down
         self.out_until = max(self.out_until, until) if first else self.out_until
 
+    def refused(self, now: float, seconds: float) -> None:
+        """It will answer nothing for so long: a spent quota, a key that is not accepted any more."""
+        self.refuses_until = max(self.refuses_until, now + seconds)
+        self.out_until = max(self.out_until, self.refuses_until)
+
     def place(self, question: bytes) -> float:
         """Where it stands for a question: the larger, the earlier it is asked."""
         digest = hashlib.blake2b(question, digest_size=8, key=hashlib.blake2b(self.name.encode()).digest()).digest()
@@ -127,18 +134,54 @@ class Routes:
         # One of them has no more than its part, so there always is one.
         return next(lane for lane in able if lane.in_flight < max(FEW, SHARE * flying * lane.endpoint.weight / weights))
 
-    async def any(self, question: bytes) -> Lane:
-        """An endpoint in any case: where all are out, the one that comes back first; where all are held, when one is up."""
+    def hopeless(self) -> bool:
+        """Whether every one of them refuses; one that is busy, down or held may be back soon."""
+        now = self.clock()
+        gone = self.failure is not None
+        return all(gone if lane.held else now < lane.refuses_until for lane in self.lanes)
+
+    async def any(self, question: bytes, sleep: Sleep = asyncio.sleep) -> Lane:
+        """An endpoint in any case: where all are out, the one that comes back first, when it does; where all are held, when one is up.
+        Where all refuse, one of them at once, as it can tell best why."""
         while True:
             if (lane := self.choose(question)) is not None:
                 return lane
-            if free := [lane for lane in self.lanes if not lane.held]:
-                return min(free, key=lambda lane: lane.out_until)
-            if self.failure is not None:
+            free = [lane for lane in self.lanes if not lane.held]
+            if not free and self.failure is not None:
                 raise self.failure
-            changed = asyncio.get_running_loop().create_future()
-            self._waiting.append(changed)
-            await changed
+            if not free:
+                await self._change()
+                continue
+            now = self.clock()
+            first = min(free, key=lambda lane: lane.out_until)
+            until = first.out_until
+            if until <= now or self.hopeless():
+                return first
+            waited = await self._change(until - now, sleep)
+            if (
+                waited and not first.held and first.out_until <= until
+            ):  # whatever the clock says, which may stand a little behind
+                return self.choose(question) or first
+
+    async def _change(self, seconds: float | None = None, sleep: Sleep = asyncio.sleep) -> bool:
+        """Waits until a lane that was held is not any more, or for so long; True where the time was up."""
+        changed = asyncio.get_running_loop().create_future()
+        self._waiting.append(changed)
+        try:
+            if seconds is None:
+                await changed
+                return False
+            slept = asyncio.ensure_future(sleep(seconds))
+            try:
+                await asyncio.wait({changed, slept}, return_when=asyncio.FIRST_COMPLETED)
+                if slept.done():
+                    slept.result()
+                return slept.done()
+            finally:
+                slept.cancel()
+        finally:
+            if changed in self._waiting:
+                self._waiting.remove(changed)
 
     def changed(self) -> None:
         """To be said when a lane that was held is not any more, or the last of them never will be."""

@@ -31,6 +31,9 @@ QUICK = 300.0
 """Seconds: a server that dies sooner after it was ready has died quickly."""
 BLIND_TRIES = 2
 """Of a server that was never ready yet: its settings are wrong, or another process took its port."""
+SETTLE = 60.0
+"""Seconds from the first server that is ready until requests no longer wait for the others: alike as they are, they load about as
+long, and one that hangs while it loads is not to keep the GPUs of the others idle for `startup`."""
 LOOK = 10.0
 """Seconds between two looks at the health of a server."""
 LONGEST_PAUSE = 30.0
@@ -87,6 +90,8 @@ class Servers:
         self.users, self.unused_since = 0, 0.0
         self._listeners: list[Listener] = []
         self._tried: set[int] = set()
+        self._settling: threading.Timer | None = None
+        self._waited = False
         self._lost = 0
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -100,8 +105,9 @@ class Servers:
 
     @property
     def settled(self) -> bool:
-        """Whether each of them has been ready once, or has failed. Before, the first that is ready would get all requests."""
-        return len(self._tried) == len(self.addresses)
+        """Whether each of them has been ready once or has failed, or they were waited for. Before, the first that is ready would get
+        all requests."""
+        return self._waited or len(self._tried) == len(self.addresses)
 
     def listen(self, listener: Listener) -> None:
         """`listener` is called, in another thread, each time that addresses or failure have changed, and once now."""
@@ -117,6 +123,8 @@ class Servers:
         """Ends all of them, and waits for it."""
         self._stopping.set()
         with self._lock:
+            if self._settling is not None:
+                self._settling.cancel()
             for process in self._running.values():
                 process.terminate()
         for thread in self._threads:
@@ -127,6 +135,16 @@ class Servers:
         return self.logs / f"server-{number}.log"
 
     def _keep(self, number: int) -> None:
+        try:
+            self._keep_up(number)
+        except (
+            Exception
+        ) as error:  # a full disk, a folder that is gone, no more processes: requests must not wait for ever
+            self._tell(number, None)
+            if not self._stopping.is_set():
+                self._give_up(number, f"could not be kept: {type(error).__name__}: {error}")
+
+    def _keep_up(self, number: int) -> None:
         deaths, ever = 0, False
         while not self._stopping.is_set():
             port = _free_port()
@@ -202,17 +220,34 @@ class Servers:
     def _tell(self, number: int, address: str | None) -> None:
         self.addresses[number] = address
         self._tried.add(number)
+        with self._lock:
+            first = address is not None and self._settling is None and not self._stopping.is_set()
+            if first and not self.settled:
+                self._settling = threading.Timer(SETTLE, self._settle)
+                self._settling.daemon = True
+                self._settling.start()
+        self._changed()
+
+    def _settle(self) -> None:
+        self._waited = True
+        late = [str(number) for number in range(len(self.addresses)) if number not in self._tried]
+        if late:
+            _log.warning("Server %s is not ready yet; the others begin. Its log is in %s.", ", ".join(late), self.logs)
         self._changed()
 
     def _give_up(self, number: int, why: str) -> None:
-        self._lost += 1
-        left = len(self.addresses) - self._lost
+        with self._lock:
+            self._lost += 1
+            left = len(self.addresses) - self._lost
         told = f"Server {number} of {len(self.addresses)} {why}, after {self.starts[number]} starts, and is given up."
         if left:
             _log.error("%s The other %d go on. Its log is %s.", told, left, self.log(number))
             return
-        with self.log(number).open("rb") as file:
-            tail = file.read()[-4 * TAIL :].decode("utf-8", "replace")[-TAIL:].strip()
+        try:
+            with self.log(number).open("rb") as file:
+                tail = file.read()[-4 * TAIL :].decode("utf-8", "replace")[-TAIL:].strip()
+        except OSError as error:
+            tail = f"(it cannot be read: {error})"
         self.failure = TeacherUnavailable(
             f"{told} Mend what its log says ({self.log(number)}) and run the same command: answers so far are stored. The log ends:\n"
             f"{tail}"

@@ -94,6 +94,12 @@ class VLLM(OpenAI):
         )
         nowhere = Endpoint(self.base_url, key_env=KEY_ENV)
         self.routes = Routes([Lane(nowhere, f"server {number}", held=True) for number in range(len(groups))])
+        words = [*_words("command", command), *_words("extra_args", extra_args)]
+        if any(_secret(part) for word in words for part in word.split()):
+            raise UsageError(
+                f"A key does not belong into command or extra_args, which are logged. Put it into the environment variable {KEY_ENV} "
+                "(a token of the Hub into HF_TOKEN), which the servers get from this process."
+            )
         words = [*_words("command", command), *_model_words(model, revision, path)]
         words += ["--host", "127.0.0.1", "--port", "{port}", "--dtype", dtype]
         # What the model's authors recommend must not mix into what the recipe says.
@@ -107,10 +113,6 @@ class VLLM(OpenAI):
             words += [name, str(value)] if value else []
         words += ["--trust-remote-code"] if trust_remote_code else []
         extra = _words("extra_args", extra_args)
-        if any(word.split("=")[0] == "--api-key" for word in extra):
-            raise UsageError(
-                f"A key does not belong into extra_args, which is logged. Put it into the variable {KEY_ENV}."
-            )
         quiet = {name: os.environ.get(name, "1") for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK")}
         self.plan = Plan(
             tuple(
@@ -125,25 +127,34 @@ class VLLM(OpenAI):
             linger=linger,
         )
         self.servers: Servers | None = None
+        self._beginning: asyncio.Task[None] | None = None
         self._listener: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r}, {self.revision!r}, servers={len(self.routes.lanes)})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "servers": None, "_listener": None}
+        return {**super().__getstate__(), "servers": None, "_beginning": None, "_listener": None}
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Generation:
         if self.servers is None:
-            self._begin()
+            if self._beginning is None:
+                self._beginning = asyncio.create_task(self._begin())
+            await asyncio.shield(self._beginning)
         return await super().generate(messages, sampling, sample)
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         self.routes.failure = None
         for lane in self.routes.lanes:
             lane.held = True
-        self.servers = servers = acquire(self.plan)
+        try:
+            # In a thread: it may have to wait until servers on the same GPUs have ended.
+            servers = await asyncio.to_thread(acquire, self.plan)
+        except BaseException:
+            self._beginning = None
+            raise
+        self.servers = servers
 
         def listener() -> None:
             with contextlib.suppress(RuntimeError):  # the loop has just ended
@@ -164,6 +175,9 @@ class VLLM(OpenAI):
         self.routes.changed()
 
     async def close(self) -> None:
+        beginning, self._beginning = self._beginning, None
+        if beginning is not None and not beginning.done():  # its requests were cancelled
+            await asyncio.wait({beginning})
         servers, self.servers = self.servers, None
         if servers is not None:
             assert self._listener is not None
@@ -185,6 +199,15 @@ def _words(name: str, given: str | Sequence[str]) -> list[str]:
     if name == "command" and not words:
         raise UsageError("The engine vllm was given an empty command. Leave it out, or name what starts a server.")
     return words
+
+
+def _secret(word: str) -> bool:
+    """Whether a key follows, or is set: an option that holds one, as argparse takes it (with _ for -, cut short), or its variable."""
+    name = word.split("=")[0].lower().replace("_", "-")
+    options = {"--api-key": len("--api-k"), "--hf-token": len("--hf-t")}  # shorter, they may be others
+    if any(len(name) >= least and option.startswith(name) for option, least in options.items()):
+        return True
+    return "=" in word and name in ("vllm-api-key", "hf-token", "hugging-face-hub-token")
 
 
 def _groups(gpus: Any, size: int, servers: int | None) -> list[str]:

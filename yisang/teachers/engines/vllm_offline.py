@@ -14,8 +14,9 @@ from typing import Any
 from yisang.errors import UsageError
 from yisang.records import Message
 from yisang.teachers import models
-from yisang.teachers.engines.base import EngineBase, TeacherRejected, TeacherUnavailable
+from yisang.teachers.engines.base import EngineBase, TeacherFailed, TeacherRejected, TeacherUnavailable
 from yisang.teachers.engines.chat import answer_of, prompt_of, text_of
+from yisang.teachers.engines.openai import BROKEN
 from yisang.teachers.generation import Generation, Sampling
 
 
@@ -103,10 +104,9 @@ class VLLMOffline(EngineBase):
                 f"vLLM's engine for {self.model} has died; what it said stands above. Mend it, or use the engine vllm, whose servers are "
                 "started again. Answers so far are stored, and the same command goes on from them."
             ) from error
-        if answer is None or not answer.finish_reason:
-            raise TeacherRejected(f"vLLM ended the request without an answer ({answer}).")
-        ids = list(answer.token_ids)
+        ids = whole(answer)
         text = text_of(self._tokenizer, ids, self._ends)
+        assert answer is not None
         return answer_of(text, opened, answer.finish_reason, len(prompt), len(ids))
 
     async def _open(self) -> None:
@@ -134,6 +134,17 @@ class VLLMOffline(EngineBase):
         engine, self._engine, self._opening = self._engine, None, None
         if engine is not None:
             engine.shutdown()
+
+
+def whole(answer: Any) -> list[int]:
+    """The tokens of what vLLM gives (a CompletionOutput, None where nothing came). Raises TeacherFailed where it broke off."""
+    if answer is None or not answer.finish_reason:
+        raise TeacherFailed(f"vLLM ended the request without an answer ({answer}).")
+    if answer.finish_reason in BROKEN:
+        raise TeacherFailed(
+            f"vLLM broke off the request after {len(answer.token_ids)} tokens (finish_reason {answer.finish_reason!r})."
+        )
+    return list(answer.token_ids)
 
 
 def arguments(
