@@ -47,7 +47,7 @@ def key_of(text, revision="r1", sample=0, sampling=Sampling(), model="m"):
 def make(text, answer=None, **changes):
     key = key_of(text, **changes)
     made = generation(answer or f"<think>a</think>{text}", finish_reason="stop")
-    return new_answer(key, {"model": "m"}, "r1", 0, made)
+    return new_answer(key, "m", "r1", 0, made)
 
 
 def fill(store, texts):
@@ -120,7 +120,7 @@ def test_a_store_is_passed_on_by_address(address):
 @given(text=st.text(), finish=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_any_text_survives(tmp_path, text, finish):
     folder = tmp_path / os.urandom(4).hex()
-    answer = new_answer(key_of("q"), {"model": "m"}, "r1", 0, generation(text, finish_reason=finish))
+    answer = new_answer(key_of("q"), "m", "r1", 0, generation(text, finish_reason=finish))
     with AnswerStore(folder) as store:
         store.put(answer.key, answer)
     assert AnswerStore(folder).get_many([answer.key]) == {answer.key: answer}

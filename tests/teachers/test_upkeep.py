@@ -27,7 +27,7 @@ def answer(number: int, model: str = "m", revision: str = "1", text: str = "", f
         finish_reason=finish,
         usage=Usage(completion_tokens=None if number % 10 == 9 else 5),
     )
-    return new_answer(answer_key(body, revision, 0), body, revision, 0, said)
+    return new_answer(answer_key(body, revision, 0), body["model"], revision, 0, said)
 
 
 def put(address: object, *stored: Answer) -> None:

@@ -22,7 +22,7 @@ def main(folder: str, name: str, count: int) -> None:
         key = answer_key(request_body("m", (Message("user", text),), sampling, 0), "r1", 0)
         answer = generation(f"<think>a</think>{text * 50}", finish_reason="stop")
         try:
-            store.put(key, new_answer(key, {"model": "m"}, "r1", 0, answer))
+            store.put(key, new_answer(key, "m", "r1", 0, answer))
             print(text, flush=True)
         except StorageError:
             print("full", flush=True)

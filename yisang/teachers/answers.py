@@ -59,9 +59,9 @@ def answer_key(body: Mapping[str, Any], revision: str, sample: int) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def new_answer(key: str, body: Mapping[str, Any], revision: str, sample: int, generation: Generation) -> Answer:
+def new_answer(key: str, model: str, revision: str, sample: int, generation: Generation) -> Answer:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return Answer(key=key, model=str(body["model"]), revision=revision, sample=sample, at=now, generation=generation)
+    return Answer(key=key, model=model, revision=revision, sample=sample, at=now, generation=generation)
 
 
 class AnswerStore:

@@ -195,8 +195,7 @@ class Asker:
             number = 0
             if isinstance(outcome, Generation):
                 # No await since the answer came: a cancellation cannot lose it.
-                body = self.engine.body(request.messages, request.sampling, request.sample)
-                answer = new_answer(key, body, self.engine.revision, request.sample, outcome)
+                answer = new_answer(key, self.engine.model, self.engine.revision, request.sample, outcome)
                 number = self.store.put(key, answer)
                 self.counters.tally.count(outcome)
             return Answered(outcome, number)
