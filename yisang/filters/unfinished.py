@@ -28,8 +28,8 @@ _CLOSING = ")]」』》〉】"
 _ENDS = ".!?。！？…．;；"
 _GOES_ON = ",、，:：=+×÷/<>≤≥-–—&^_\\"
 _BEHIND = "*_~`\"'”’»)]」』》〉】 \t"
-_RULE = re.compile(r"(?:\n[ \t]*(?:[-*_=] ?){3,})+\s*$")
-_SMILE = re.compile(r"\s*[:;=^]['’]?-?[)(DP^]+$")
+_RULE = re.compile(r"[ \t]*(?:[-*_=] ?){3,}")
+_SMILE = re.compile(r"[:;=^]['’]?-?[)(DP^]+$")
 _ITEM = re.compile(r"\s*(?:[-*+•]|[0-9]{1,3}[.)]|\(?\w\)|#{1,6}|\|)\s")
 
 
@@ -76,8 +76,7 @@ class Unfinished:
 
     def signs(self, answer: str) -> list[str]:
         """What shows that this text goes on, in the order of the verdicts."""
-        # A rule or a smile may stand behind the end.
-        text = _SMILE.sub("", _RULE.sub("", nfc(answer).rstrip())).rstrip()
+        text = _without_ornaments(nfc(answer))
         if not text:
             return ["empty"]
         if _open_fence(text):
@@ -117,6 +116,23 @@ class Unfinished:
         end = line[-40:]
         kinds = (pattern for language in self._facts for pattern in patterns(language, "sentences"))
         return any(next(pattern.spans(end), None) is not None for pattern in kinds if pattern.kind == kind)
+
+
+def _without_ornaments(text: str) -> str:
+    """The text without the blanks, rules and the smile behind its end, read from the end so that it takes time in proportion to them."""
+    end = _end(text, len(text))
+    while (start := text.rfind("\n", 0, end)) >= 0 and _RULE.fullmatch(text, start + 1, end):
+        end = _end(text, start)
+    # No smile is longer.
+    smile = _SMILE.search(text[max(0, end - 40) : end])
+    return text[: _end(text, max(0, end - 40) + smile.start()) if smile else end]
+
+
+def _end(text: str, end: int) -> int:
+    """Where text[:end] ends without blanks."""
+    while end and text[end - 1].isspace():
+        end -= 1
+    return end
 
 
 def _open_fence(text: str) -> bool:
