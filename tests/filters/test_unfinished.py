@@ -81,7 +81,7 @@ def test_a_long_clause_without_an_ending_is_cut_and_an_item_of_a_list_is_not():
     assert found(f"- {clause}")[0] == "none"
     assert found(clause + "을 줄인다")[0] == "none"
     assert found(clause, tail=100)[0] == "none"
-    assert found("짧은 대답", tail=1)[0] == "sentence"
+    assert found("끝이다. 짧은 대답", tail=1)[0] == "sentence"
 
 
 def test_a_check_of_the_finish_reason_alone_would_be_seen():

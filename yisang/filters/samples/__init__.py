@@ -31,7 +31,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     refusal: Literal["none", "refusal", "identity"] | None = "none"
     unfinished: bool | None = False
     pii: str | None = ""
-    answer_language: Literal["target", "other"] | None = None
+    answer_language: Literal["target", "other", "no_letters"] | None = None
     mixed: bool | None = None
 
 
