@@ -118,7 +118,7 @@ class Unfinished:
         # Closing markup is taken away, but not where it is an operator of its own: "3 *".
         if bare[-1] in _GOES_ON or re.search(r"[\w)] [*~]$", line):
             return True
-        if _LABELLED.fullmatch(line.strip()):
+        if len(line) <= 80 and _LABELLED.fullmatch(line.strip()):
             return False
         said = plain.rstrip().rstrip(_BEHIND)
         if self._says("open", said):
