@@ -25,9 +25,11 @@ _TAG = re.compile(f"{OPEN}|{CLOSE}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _QUOTED = re.compile(r"“[^”\n]{1,2000}”|\"[^\"\n]{1,2000}\"|「[^」\n]{1,2000}」")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_HAN = 0x4E00
+"""The first of the CJK unified ideographs: a block that has it holds Han characters."""
 _NAME, _BARE, _PROSE = 4, 8, 8
-"""Letters: of a word that is no unit or variable, of all of an answer that may be none, of a text that Japanese does not write in Han
-characters alone."""
+"""Letters: of a word that is no unit or variable, of all of an answer that may be none, of a text that is not written in Han characters
+alone but in Chinese."""
 
 
 def join_reasoning(content: str, reasoning: str | None, finish_reason: str = "stop") -> str:
@@ -143,12 +145,12 @@ class AnswerLanguage:
     """Verdict "answer_language": whether the answer is written in the target language.
 
     "target" from a share of `low` among its letters on, or of `words` among its words: what stands between blanks, outside of quotation
-    marks, is a word of the target language if it has a letter of it ("Docker image를 build한 뒤 push한다."). Else "other".
+    marks, is a word of the target language if it has a letter of it, as a foreign name with a particle has. Else "other".
     "no_letters" where code, formulas, signs, units and variables are all that it holds (a bare number, (B), 12 km), which a recipe may
     accept: no letter of the target, no word of 4 letters, and fewer than 8 letters in all. "missing" without an answer or with a blank one.
 
-    A language that shares Han characters with Chinese (its file has kanji and kana) is "other" where a text of 8 letters or more has
-    them alone. The paper names the check (arXiv 2510.04230, section 5.3), not the bounds. Measure `answer_target_words`: the share of words.
+    A language that has Han characters, which it shares with Chinese, and letters of its own is "other" where a text of 8 letters or more
+    has the first alone. The paper names the check (arXiv 2510.04230, section 5.3), not the bounds. Measure `answer_target_words`: the share of words.
     """
 
     language: str
@@ -192,9 +194,10 @@ class AnswerLanguage:
 
     def _chinese(self, text: str) -> bool:
         blocks = self.blocks or self._share._facts.default_blocks
-        kana = tuple(name for name in blocks if name != "kanji")
+        held = self._share._facts.blocks
+        own = tuple(name for name in blocks if not any(first <= _HAN <= last for first, last in held[name]))
         letters = sum(map(str.isalpha, text))
-        return "kanji" in blocks and bool(kana) and letters >= _PROSE and not self._has(nfc(text), kana)
+        return 0 < len(own) < len(blocks) and letters >= _PROSE and not self._has(nfc(text), own)
 
     def _has(self, text: str, blocks: tuple[str, ...]) -> bool:
         ranges = [item for name in blocks for item in self._share._facts.blocks[name]]

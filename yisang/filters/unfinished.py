@@ -109,7 +109,7 @@ class Unfinished:
         # What a quotation ends with says nothing of the sentence around it.
         if any(sign in _QUOTES for sign in behind) or ('"' in behind and line.count('"') % 2 == 0):
             return False
-        if _SIGNED.search(line) and "=" not in line or _ADDRESS.search(line[-2100:]):
+        if (_SIGNED.search(line) and "=" not in line) or _ADDRESS.search(line[-2100:]):
             return False
         if not bare.strip() or line.rstrip().endswith(("|", "```", "~~~")):
             return False
@@ -188,7 +188,7 @@ def _open_dollar(paragraph: str) -> bool:
     """Whether a single $ opens a formula that does not close. Behind it stands nothing that a formula cannot hold: no letter of
     another script than the Latin and the Greek one, and no full stop at the end."""
     opened = _DOLLAR.search(paragraph)
-    return bool(opened) and not _SAID.search(paragraph, opened.end())
+    return opened is not None and not _SAID.search(paragraph, opened.end())
 
 
 def _open_box(text: str) -> bool:
