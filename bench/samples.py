@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from yisang.filters.best_of import Labels, Sample
+from yisang.filters.samples import Labels, Sample
 from yisang.tasks.addition import make_sum
 from yisang.tasks.draw import Draw
 from yisang.tasks.problems import Request, make_problem
@@ -180,7 +180,7 @@ def lines() -> bytes:
 
 
 def main() -> int:
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(str(files("yisang.filters.best_of"))) / FILE
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(str(files("yisang.filters.samples"))) / FILE
     data = lines()
     path.write_bytes(data)
     print(f"{data.count(bytes([10]))} samples in {path.name}")

@@ -4,7 +4,7 @@ python -m bench.thresholds [--samples FOLDER] [--errors] [CHECK ...]
 
 Without a folder the samples that ship with yisang are read (yisang/filters/samples). One bound is changed at a time. The first
 figures are of the samples that bounds and patterns were chosen on, those in brackets of the files held*.jsonl, which were written when
-the choice was made. --errors names the samples at which a check's default is wrong.
+the choice was made; counts stand behind them. --errors names the samples at which a check's default is wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ def figures(found: Score, held: Score) -> str:
         for share in (found.precision, found.recall, held.precision, held.recall)
     )
     labelled = len(found.hits) + len(found.missed)
-    return f"{'{}{}   ({}{} )'.format(*shares)}   {len(found.hits)} of {labelled} found, {len(found.false)} false"
+    others = len(held.hits) + len(held.missed)
+    return (
+        f"{'{}{}   ({}{} )'.format(*shares)}   {len(found.hits)} of {labelled} found, {len(found.false)} false"
+        f"   ({len(held.hits)} of {others}, {len(held.false)} false of {len(held.false) + held.others})"
+    )
 
 
 def show(name: str, samples: Sequence[Sample], held: Sequence[Sample], errors: bool) -> None:

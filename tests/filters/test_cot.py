@@ -132,7 +132,7 @@ def test_another_language_is_another_file():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("곰은 3마리이다.", "target"), ("There are 3 bears.", "other"), ("가나다abcdefg", "target"), ("가나abcde", "other"),
+    [("곰은 3마리이다.", "target"), ("There are 3 bears.", "other"), ("가나다abcdefg", "target"), ("가나 abcde fgh", "other"),
      (r"\(x + y\) 곰은 셋", "target"), ("답은\n```python\nprint('many letters of code here')\n```", "target"),
      (r"\boxed{42}", "no_letters"), (r"답: \boxed{42}", "target"), (r"\begin{align} ab \end{align} 곰", "target"),
      (r"\boxed{\text{lions}}", "other"), ("42", "no_letters"), (r"$\frac{a}{b}$", "no_letters"), ("`code`", "no_letters"),

@@ -188,24 +188,32 @@ def test_a_mark_does_not_lead_to_another_find():
 
 def test_a_masker_that_goes_over_the_text_once_would_be_seen():
     finder, mark = PiiFinder(("ko", "en")), MaskPii("ko")._finder.mark
-    # A mark ends what kept the number behind it from being found.
-    text = "minsu@daum.net010-1234-5678"
+    # A mark ends what kept the number behind it from being found: a hyphen before it.
+    text = f"{SECRETS['private_key']}010-1234-5678"
     once = text
     for found in reversed(finder(text)):
         once = once[: found.start] + mark(found.kind) + once[found.end :]
-    assert finder(MaskPii("ko").masked(text)[0]) == []
-    assert MaskPii("ko").masked(text)[0] == once or finder(once)
+    masked, counts = MaskPii("ko").masked(text)
+    assert [found.kind for found in finder(once)] == ["phone"]
+    assert once != masked
+    assert finder(masked) == []
+    assert (masked, dict(counts)) == ("[비밀키][전화번호]", {"private_key": 1, "phone": 1})
 
 
 def test_long_texts_are_no_trouble():
-    for text in (
-        "1234567890" * 50_000,
-        "a@" * 200_000,
-        "-----BEGIN PRIVATE KEY-----" * 10_000,
-        "010-" * 100_000,
-        "eyJa." * 50_000,
+    for text, expected in (
+        ("1234567890" * 50_000, ""),
+        ("a@" * 200_000, ""),
+        # One key whose end was cut off.
+        ("-----BEGIN PRIVATE KEY-----" * 10_000, "private_key"),
+        ("010-" * 100_000, ""),
+        ("eyJa." * 50_000, ""),
+        ("sk-" + "a-" * 200_000, ""),
+        ("계좌번호 1-" * 50_000, ""),
     ):
-        assert Pii("ko")(trace(text)).verdicts["pii"] in ("none", "found")
+        assert kinds(text) == expected
+        # A number behind all of it is still found.
+        assert kinds(f"{text} 문의는 02-345-6789입니다.") == "+".join(filter(None, ("phone", expected)))
 
 
 def test_they_are_steps_like_others():

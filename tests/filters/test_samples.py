@@ -23,14 +23,14 @@ HELD = [sample for sample in SAMPLES if sample.held]
 LINE = '{"id":"a","language":"ko","question":"?","text":"답은 3이다.","why":"one"}\n'
 # (precision, recall) of the defaults on the samples that bounds and patterns were chosen on, and on those held out.
 LEAST = {
-    "repetition": ((0.98, 0.98), (1.0, 1.0)),
-    "trit by words": ((1.0, 0.79), (1.0, 0.6)),
-    "trit by characters": ((0.92, 0.86), (0.8, 0.8)),
-    "refusal": ((0.97, 1.0), (1.0, 0.47)),
-    "identity": ((1.0, 1.0), (1.0, 0.7)),
-    "unfinished": ((1.0, 1.0), (1.0, 0.85)),
-    "pii": ((1.0, 0.94), (1.0, 0.92)),
-    "answer_language": ((0.94, 1.0), (0.6, 1.0)),
+    "repetition": ((0.98, 0.96), (1.0, 1.0)),
+    "trit by words": ((0.9, 0.77), (1.0, 0.6)),
+    "trit by characters": ((0.81, 0.85), (0.8, 0.8)),
+    "refusal": ((1.0, 0.97), (1.0, 0.38)),
+    "identity": ((1.0, 0.97), (1.0, 0.8)),
+    "unfinished": ((1.0, 0.92), (0.92, 0.86)),
+    "pii": ((1.0, 0.96), (1.0, 1.0)),
+    "answer_language": ((0.97, 1.0), (1.0, 0.6)),
     "think_share": ((1.0, 1.0), (None, None)),
 }
 
@@ -70,7 +70,7 @@ def test_the_defaults_are_among_the_bounds_that_are_tried(name):
     ("name", "bounds"),
     [("repetition", {"covered": 30}), ("repetition", {"covered": 400}), ("repetition", {"compression": 0.0}), ("repetition", {"lines": 3}),
      ("repetition", {"back_to_back": 2}), ("repetition", {"passages": 24}), ("refusal", {"opening": 1000}), ("unfinished", {"tail": 10}),
-     ("unfinished", {"tail": 10_000}), ("answer_language", {"low": 0.1}), ("answer_language", {"low": 0.9}), ("think_share", {"low": 0.0}),
+     ("unfinished", {"tail": 10_000}), ("answer_language", {"low": 0.1}), ("answer_language", {"words": 0.2}), ("answer_language", {"words": 1.0}), ("think_share", {"low": 0.0}),
      ("think_share", {"high": 0.12})],
 )  # fmt: skip
 def test_a_worse_bound_is_seen(name, bounds):

@@ -76,12 +76,12 @@ def test_words_and_signs_behind_which_a_sentence_goes_on_are_data_of_the_languag
 
 
 def test_a_long_clause_without_an_ending_is_cut_and_an_item_of_a_list_is_not():
-    clause = "물가가 오르면 사람들은 돈을 덜 쓰게 되고 가게는 물건을 덜 팔게 되어 공장도 일손"
+    clause = "먼저 수요를 보자. 물가가 오르면 사람들은 돈을 덜 쓰게 되고 가게는 물건을 덜 팔게 되어 공장도 일손"
     assert found(clause)[0] == "sentence"
     assert found(f"- {clause}")[0] == "none"
     assert found(clause + "을 줄인다")[0] == "none"
     assert found(clause, tail=100)[0] == "none"
-    assert found("짧은 대답", tail=1)[0] == "sentence"
+    assert found("끝이다. 짧은 대답", tail=1)[0] == "sentence"
 
 
 def test_a_check_of_the_finish_reason_alone_would_be_seen():

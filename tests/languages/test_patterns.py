@@ -95,4 +95,4 @@ def test_no_file_holds_what_looks_like_a_key():
         assert any(list(pattern.spans(filled(text))) for pattern in keys) == (path.name in KEYED), path
 
 
-KEYED = {"pii.toml", "written.jsonl", "held.jsonl"}
+KEYED = {"pii.toml", "written.jsonl", "earlier.jsonl", "held.jsonl"}

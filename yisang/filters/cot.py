@@ -18,11 +18,18 @@ from yisang.errors import UsageError
 from yisang.filters.language import TargetShare
 from yisang.languages.markup import without
 from yisang.languages.shares import Denominator
-from yisang.records import Measure, Trace
+from yisang.records import Measure, Trace, nfc
 
 OPEN, CLOSE = "<think>", "</think>"
 _TAG = re.compile(f"{OPEN}|{CLOSE}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+_QUOTED = re.compile(r"“[^”\n]{1,2000}”|\"[^\"\n]{1,2000}\"|「[^」\n]{1,2000}」")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_HAN = 0x4E00
+"""The first of the CJK unified ideographs: a block that has it holds Han characters."""
+_NAME, _BARE, _PROSE = 4, 8, 8
+"""Letters: of a word that is no unit or variable, of all of an answer that may be none, of a text that is not written in Han characters
+alone but in Chinese."""
 
 
 def join_reasoning(content: str, reasoning: str | None, finish_reason: str = "stop") -> str:
@@ -137,14 +144,18 @@ class ThinkShare:
 class AnswerLanguage:
     """Verdict "answer_language": whether the answer is written in the target language.
 
-    "target" from a share of `low` among its letters on (names and terms in another script stay far above 0.3, an answer in
-    another language that quotes the question's names below it: docs/checks.md), else "other"; "no_letters" where code and formulas are all
-    that it holds (a bare number), which a recipe may accept; "missing" without an answer or with a blank one. The
-    paper names the check (arXiv 2510.04230, section 5.3), not the bound.
+    "target" from a share of `low` among its letters on, or of `words` among its words: what stands between blanks, outside of quotation
+    marks, is a word of the target language if it has a letter of it, as a foreign name with a particle has. Else "other".
+    "no_letters" where code, formulas, signs, units and variables are all that it holds (a bare number, (B), 12 km), which a recipe may
+    accept: no letter of the target, no word of 4 letters, and fewer than 8 letters in all. "missing" without an answer or with a blank one.
+
+    A language that has Han characters, which it shares with Chinese, and letters of its own is "other" where a text of 8 letters or more
+    has the first alone. The paper names the check (arXiv 2510.04230, section 5.3), not the bounds. Measure `answer_target_words`: the share of words.
     """
 
     language: str
     low: float = 0.3
+    words: float = 0.5
     blocks: tuple[str, ...] | None = None
     strip: tuple[str, ...] = ("code", "latex")
     _share: TargetShare = field(init=False, repr=False, compare=False)
@@ -154,9 +165,11 @@ class AnswerLanguage:
         object.__setattr__(self, "_share", share)
         if not 0 <= self.low <= 1:
             raise UsageError(f"AnswerLanguage: low is {self.low}; it must be a share between 0 and 1.")
+        if not 0 <= self.words <= 1:
+            raise UsageError(f"AnswerLanguage: words is {self.words}; it must be a share between 0 and 1.")
 
     def identity(self) -> dict[str, Any]:
-        return {"low": self.low, **self._share.identity()}
+        return {"low": self.low, "words": self.words, **self._share.identity()}
 
     def __call__(self, trace: Trace) -> Trace:
         text = trace.answer
@@ -165,11 +178,35 @@ class AnswerLanguage:
             text = _COMMAND.sub("", without(text, self.strip))
         measures = self._share(msgspec.structs.replace(trace, answer=text))
         share, verdict = measures["answer_target_share"], "missing"
-        if trace.answer is not None and trace.answer.strip():
-            verdict = "no_letters"
-            if isinstance(share, float):
-                verdict = "target" if share >= self.low else "other"
-        return judged(trace, {"answer_language": verdict}, measures)
+        said = None
+        if text is not None and trace.answer is not None and trace.answer.strip():
+            said, verdict = self._words(text), "no_letters"
+            if isinstance(share, float) and (share or not _bare(text)):
+                mine = share >= self.low or (said is not None and said >= self.words)
+                verdict = "target" if mine and not self._chinese(text) else "other"
+        return judged(trace, {"answer_language": verdict}, {**measures, "answer_target_words": said})
+
+    def _words(self, text: str) -> float | None:
+        """The share of words that have a letter of the target language; None without any word."""
+        words = [word for word in _QUOTED.sub(" ", nfc(text)).split() if any(map(str.isalpha, word))]
+        blocks = self.blocks or self._share._facts.default_blocks
+        return sum(self._has(word, blocks) for word in words) / len(words) if words else None
+
+    def _chinese(self, text: str) -> bool:
+        blocks = self.blocks or self._share._facts.default_blocks
+        held = self._share._facts.blocks
+        own = tuple(name for name in blocks if not any(first <= _HAN <= last for first, last in held[name]))
+        letters = sum(map(str.isalpha, text))
+        return 0 < len(own) < len(blocks) and letters >= _PROSE and not self._has(nfc(text), own)
+
+    def _has(self, text: str, blocks: tuple[str, ...]) -> bool:
+        ranges = [item for name in blocks for item in self._share._facts.blocks[name]]
+        return any(first <= ord(sign) <= last for sign in text if sign.isalpha() for first, last in ranges)
+
+
+def _bare(text: str) -> bool:
+    words = _LETTERS.findall(text)
+    return max(map(len, words), default=0) < _NAME and sum(map(len, words)) < _BARE
 
 
 @dataclass(frozen=True)

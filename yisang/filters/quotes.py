@@ -19,7 +19,7 @@ from yisang.languages.markup import without
 from yisang.records import Measure, Trace, nfc
 
 _SPAN = re.compile(
-    r"“([^“”\n]{1,80})”|‘([^‘’\n]{1,80})’|\"([^\"\n]{1,80})\"|(?<![^\W_])'([^'\n]{1,80})'(?![^\W_])|「([^「」\n]{1,80})」"
+    r"“([^“”\n]{1,80})”|‘([^‘’\n]{1,80})’|(?<![0-9])\"([^\"\n]{1,80})\"|(?<![^\W_])'([^'\n]{1,80})'(?![^\W_])|「([^「」\n]{1,80})」"
     r"|『([^『』\n]{1,80})』|《([^《》\n]{1,80})》|〈([^〈〉\n]{1,80})〉|«([^«»\n]{1,80})»"
 )
 
@@ -28,7 +28,7 @@ _SPAN = re.compile(
 class KeptQuotes:
     """Measures how many of the question's quoted spans and terms stand in the think part; keeps everything.
 
-    A span stands in quotation marks on one line (“”, ‘’, "", '', 「」, 『』, 《》, 〈〉, «») and has a letter of the target
+    A span stands in quotation marks on one line (“”, ‘’, "", '', 「」, 『』, 《》, 〈〉, «»; " behind a digit means inches) and has a letter of the target
     language; code and formulas are no quotations. A term is a word as [terms] of the language file describes it: in Korean, a word
     without the particle behind it that the question has twice or more (as "bear" in "bear-s are 3, fox-es 2 more than bear-s"). In a
     question a thing that is asked about has to be named again; words that occur once are mostly the sentence around it.

@@ -3,7 +3,8 @@
 The paper drops responses that repeat a phrase without end and names neither measure nor bound (arXiv 2510.04230, section
 5.3). Four measures, each of which sees what the others miss:
 
-- a long line that occurs often, anywhere (the line rule of TRIT, arXiv 2602.05940, repeat.py of its code: 20 characters, 6 times);
+- a long line that occurs often, anywhere, and makes up a share of the text (the line rule of TRIT, arXiv 2602.05940, repeat.py of its
+  code, 20 characters, 6 times, asks for no share, and so for no more than six times "Wait, let me check that again." in a long trace);
 - a passage that occurs often, anywhere, however it is broken into lines;
 - one unit back to back (TRIT's second rule asks for 6 of them; what is quoted 6 times on purpose is not back to back; the rule itself, over
   words or characters, is `yisang.filters.trit`);
@@ -26,6 +27,7 @@ import numpy.typing as npt
 
 from yisang.errors import UsageError
 from yisang.filters.cot import judged
+from yisang.languages.markup import without
 from yisang.records import Measure, Trace
 
 Part = Literal["text", "think", "answer"]
@@ -40,12 +42,12 @@ _PERIODS = 64
 
 @dataclass(frozen=True)
 class Repeats:
-    """lines: how often the commonest line of 20 characters or more occurs. passages: the commonest 32 characters, without
-    overlaps. unit,
-    times: the characters of what stands back to back, and how often, of all such places the one that covers most; 0 and 0
-    where nothing does. spoken: whether that unit has a letter or a digit. compression: bytes of the text, deflated, by its bytes; None for a blank text."""
+    """lines: how often the commonest line of 20 characters or more occurs, outside of code. line: its characters. passages: the
+    commonest 32 characters, without overlaps, outside of code. unit, times: the characters of what stands back to back, and how
+    often, of all such places the one that covers most; 0 and 0 where nothing does. spoken: whether that unit has a letter. compression: bytes of the text, deflated, by its bytes; None for a blank text."""
 
     lines: int
+    line: int
     passages: int
     unit: int
     times: int
@@ -54,26 +56,34 @@ class Repeats:
 
 
 def repeats(text: str) -> Repeats:
-    """What repeats in a text. Blanks are one blank, since a loop may break its lines differently each time. Passages
-    with fewer letters and digits than other signs (rules of tables) do not count."""
-    lines = Counter(line for line in (line.strip() for line in text.splitlines()) if len(line) >= LINE)
+    """What repeats in a text. Blanks are one blank, since a loop may break its lines differently each time. Lines and passages
+    with fewer letters and digits than other signs (rules of tables) do not count, nor do those of code, which says one guard or
+    one printf again and again; what stands back to back counts there too."""
+    prose = without(text, ("code",))
+    lines = Counter(line for line in map(str.strip, prose.splitlines()) if len(line) >= LINE and _worded(line))
+    often, line = max(((count, len(line)) for line, count in lines.items()), default=(0, 0))
     flat = " ".join(text.split())
     if not flat:
-        return Repeats(0, 0, 0, 0, False, None)
+        return Repeats(0, 0, 0, 0, 0, False, None)
     data = flat.encode("utf-8", "surrogatepass")
+    passages, unit, times, start = _passages(flat)
+    if len(prose) < len(text):
+        passages = _passages(" ".join(prose.split()))[0]
+    compression = len(zlib.compress(data, 6)) / len(data)
+    spoken = any(map(str.isalpha, flat[start : start + unit]))
+    return Repeats(often, line, passages, unit, times, spoken, compression)
+
+
+def _worded(line: str) -> bool:
+    return 2 * sum(map(str.isalnum, line)) >= len(line)
+
+
+def _passages(flat: str) -> tuple[int, int, int, int]:
+    """(the count of the commonest passage; unit, times and start of what covers most back to back)."""
+    if len(flat) < PASSAGE:
+        return 0, 0, 0, 0
     points = np.frombuffer(flat.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     spoken = np.fromiter(map(str.isalnum, flat), dtype=bool, count=len(flat))
-    passages, unit, times, start = _passages(points, spoken)
-    compression = len(zlib.compress(data, 6)) / len(data)
-    return Repeats(
-        max(lines.values(), default=0), passages, unit, times, bool(spoken[start : start + unit].any()), compression
-    )
-
-
-def _passages(points: npt.NDArray[np.uint32], spoken: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """(the count of the commonest passage; unit, times and start of what covers most back to back)."""
-    if len(points) < PASSAGE:
-        return 0, 0, 0, 0
     # Windows by doubling: the hash of 2n characters from those of its two halves, modulo 2**64.
     hashes, size = points.astype(np.uint64), 1
     while size < PASSAGE:
@@ -116,8 +126,8 @@ def _longest(flags: npt.NDArray[np.bool_]) -> tuple[int, int]:
 class Repetition:
     """Verdict "repetition": "none", or the first bound that is reached: "back_to_back", "line", "passage", "compression".
 
-    back_to_back: of one unit, `covered` characters or more in all; ten times as many where the unit has neither letter nor
-    digit (rules of tables, dots); the measure `repeated_run` is how many characters the longest such run covers. lines: TRIT's. passages: that make up `share` of the text or more. compression: below it;
+    back_to_back: of one unit, `covered` characters or more in all; ten times as many where the unit has no letter
+    (rules of tables, noughts of a matrix or of a number); the measure `repeated_run` is how many characters the longest such run covers. lines, passages: that make up `share` of the text or more. compression: below it;
     only for texts of `long` characters or more, since a short text of few words compresses well. "missing" where the trace
     has no such part.
     """
@@ -166,7 +176,7 @@ class Repetition:
         covered = self.covered if found.spoken else 10 * self.covered
         if found.times >= self.back_to_back and found.unit * found.times >= covered:
             return "back_to_back"
-        if found.lines >= self.lines:
+        if found.lines >= self.lines and found.lines * found.line >= self.share * length:
             return "line"
         if found.passages >= self.passages and found.passages * PASSAGE >= self.share * length:
             return "passage"

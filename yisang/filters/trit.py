@@ -12,6 +12,7 @@ a reward that follows it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def back_to_back(tokens: Sequence[str], times: int = TIMES) -> tuple[int, int]:
     numbers = _numbers(tokens)
     prefix, powers = _prefix(numbers)
     covered, best = 0, (0, 0)
-    longest = (0, 0)
+    known = _Runs()
     for unit in range(2, len(numbers) // times + 1):
         starts = np.arange(0, len(numbers) - unit + 1, unit)
         hashes = _windows(prefix, powers, starts, unit)
@@ -71,29 +72,49 @@ def back_to_back(tokens: Sequence[str], times: int = TIMES) -> tuple[int, int]:
         for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
             if last - first + 1 < times - 2 or first * unit < reached:
                 continue
-            # Within the longest run, whose unit is shorter, only that run itself repeats with a longer one (Fine and Wilf).
-            if longest[0] <= first * unit and (last + 2) * unit <= longest[1]:
+            # Within a run, whose unit is shorter, only that run itself repeats with a longer one (Fine and Wilf).
+            if known.hold(first * unit, (last + 2) * unit):
                 continue
             begin, reached = _run(numbers, unit, first * unit)
+            known.add(begin, reached)
             if reached - begin >= times * unit and reached - begin > covered:
                 covered, best = reached - begin, (unit, (reached - begin) // unit)
-                longest = (begin, reached)
     return best
+
+
+class _Runs:
+    """Stretches of which none lies within another, in order: their ends are in order too, so that one look tells what they hold."""
+
+    def __init__(self) -> None:
+        self._begins: list[int] = []
+        self._ends: list[int] = []
+
+    def hold(self, begin: int, end: int) -> bool:
+        place = bisect_right(self._begins, begin)
+        return place > 0 and self._ends[place - 1] >= end
+
+    def add(self, begin: int, end: int) -> None:
+        if self.hold(begin, end):
+            return
+        first = bisect_right(self._begins, begin - 1)
+        last = bisect_right(self._ends, end, lo=first)
+        self._begins[first:last], self._ends[first:last] = [begin], [end]
 
 
 def _run(numbers: npt.NDArray[np.uint64], unit: int, inside: int) -> tuple[int, int]:
     """(begin, end) of the stretch around `inside` in which each token equals the one `unit` behind it."""
-    left = inside
+    # Steps that grow, since most runs are short.
+    left, step = inside, 32
     while left > 0:
-        low = max(0, left - 4096)
+        low, step = max(0, left - step), min(2 * step, 65536)
         differ = np.flatnonzero(numbers[low:left] != numbers[low + unit : left + unit])
         if len(differ):
             left = low + int(differ[-1]) + 1
             break
         left = low
-    right = inside
+    right, step = inside, 32
     while right + unit < len(numbers):
-        high = min(len(numbers) - unit, right + 4096)
+        high, step = min(len(numbers) - unit, right + step), min(2 * step, 65536)
         differ = np.flatnonzero(numbers[right:high] != numbers[right + unit : high + unit])
         if len(differ):
             right += int(differ[0])

@@ -74,6 +74,7 @@ CHECKS: dict[str, Check] = {
         {
             "lines": (3, 4, 6, 8, 12),
             "passages": (6, 8, 12, 16, 24),
+            "share": (0.0, 0.05, 0.1, 0.2, 0.4),
             "back_to_back": (2, 3, 4, 6, 8, 12),
             "covered": (30, 60, 90, 120, 200, 400),
             "compression": (0.0, 0.05, 0.1, 0.15, 0.2, 0.3),
@@ -115,7 +116,7 @@ CHECKS: dict[str, Check] = {
         "answer_language",
         lambda word: word == "other",
         lambda labels: None if labels.answer_language is None else labels.answer_language == "other",
-        {"low": (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)},
+        {"low": (0.1, 0.2, 0.3, 0.5, 0.7, 0.9), "words": (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)},
     ),
     "think_share": Check(
         ThinkShare,

@@ -22,14 +22,21 @@ _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})(.*)$", re.M)
 _FORMULA = re.compile(r"\\begin\{([^{}\n]{1,40})\}|\\end\{([^{}\n]{1,40})\}|\\\\|\\([\[\]()])|\$\$")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{|$)")
 _BRACE = re.compile(r"\\.|[{}]", re.S)
-_DOLLAR = re.compile(r"(?<!\\)\$(?=[^\s\d$])")
+_DOLLAR = re.compile(r"(?<!\\)\$(?=[^\s\d$])(?!(?:[A-Z][A-Z0-9]*_|_|[A-Z][A-Z0-9]{2})[A-Z0-9_]*(?![A-Za-z0-9_{}^=]))")
+"""A single $; not one before a variable of a shell ($HOME), nor an amount."""
+_SAID = re.compile(r"[.!?。]\s*$|[^\x00-\x7f\u0370-\u03ff\u2000-\u2bff]")
 _OPENING = re.compile(r"(?<![:;=])[(\[]|[「『《〈【]")
 _CLOSING = ")]」』》〉】"
 _ENDS = ".!?。！？…．;；"
 _GOES_ON = ",、，:：=+×÷/<>≤≥-–—&^_\\"
 _BEHIND = "*_~`\"'”’»)]」』》〉】 \t"
-_RULE = re.compile(r"(?:\n[ \t]*(?:[-*_=] ?){3,})+\s*$")
-_SMILE = re.compile(r"\s*[:;=^]['’]?-?[)(DP^]+$")
+_RULE = re.compile(r"[ \t]*(?:[-*_=] ?){3,}")
+_SMILE = re.compile(r"[:;=^]['’]?-?[)(DP^]+$")
+_LABELLED = re.compile(r"[^\n:：]{1,24}[:：]\W*[^\s:：]{1,20}\W*")
+"""A label and one word: **Answer:** on"""
+_SIGNED = re.compile(r"(?:^|[^\x00-\x7f]|\s)(?:C\+\+|[A-Z][a-z]?[-+]|[A-Z][a-z]?[-+]\W)$")
+_ADDRESS = re.compile(r"https?://\S{1,2000}$")
+_QUOTES = "”’»」』》〉"
 _ITEM = re.compile(r"\s*(?:[-*+•]|[0-9]{1,3}[.)]|\(?\w\)|#{1,6}|\|)\s")
 
 
@@ -46,7 +53,8 @@ class Unfinished:
         bracket    a bracket of the last paragraph stays open
         table      the last row of a table does not end as the one above it
         sentence   the last line ends with a sign or a word behind which a sentence goes on, or stops in the middle: it has
-                   `tail` letters or more behind the last full stop, no ending of a sentence, and is no item of a list
+                   `tail` letters or more behind the last full stop, no ending of a sentence, and is no item of a list,
+                   in an answer that has full stops. A label and a word, an address, a quotation at its end do not
 
     or "missing" where thoughts and answer cannot be told apart. language: its [sentences] say how a text goes on or ends.
     Measure `unfinished_signs`: all that hold, joined by "+".
@@ -76,8 +84,7 @@ class Unfinished:
 
     def signs(self, answer: str) -> list[str]:
         """What shows that this text goes on, in the order of the verdicts."""
-        # A rule or a smile may stand behind the end.
-        text = _SMILE.sub("", _RULE.sub("", nfc(answer).rstrip())).rstrip()
+        text = _without_ornaments(nfc(answer))
         if not text:
             return ["empty"]
         if _open_fence(text):
@@ -86,7 +93,7 @@ class Unfinished:
         plain = without(prose, ("latex",))
         paragraph = re.split(r"\n[ \t]*\n", plain.rstrip())[-1]
         found = {
-            "formula": _open_formula(prose) or bool(_DOLLAR.search(paragraph)),
+            "formula": _open_formula(prose) or _open_dollar(paragraph),
             "box": _open_box(prose),
             "bracket": _open_bracket(paragraph),
             "table": _open_table(text),
@@ -98,6 +105,12 @@ class Unfinished:
         """Whether the last line stops in the middle; a text that ends with code, a formula or a table does not."""
         line = text.rpartition("\n")[2]
         bare = line.rstrip(_BEHIND)
+        behind = line[len(bare) :]
+        # What a quotation ends with says nothing of the sentence around it.
+        if any(sign in _QUOTES for sign in behind) or ('"' in behind and line.count('"') % 2 == 0):
+            return False
+        if (_SIGNED.search(line) and "=" not in line) or _ADDRESS.search(line[-2100:]):
+            return False
         if not bare.strip() or line.rstrip().endswith(("|", "```", "~~~")):
             return False
         if bare[-1] in _ENDS or bare[-1] in "$}" or not plain.rstrip().endswith(line[-1]):
@@ -105,18 +118,39 @@ class Unfinished:
         # Closing markup is taken away, but not where it is an operator of its own: "3 *".
         if bare[-1] in _GOES_ON or re.search(r"[\w)] [*~]$", line):
             return True
-        words = plain.rstrip().rpartition("\n")[2].rstrip(_BEHIND)
-        if self._says("open", words):
+        if len(line) <= 80 and _LABELLED.fullmatch(line.strip()):
+            return False
+        said = plain.rstrip().rstrip(_BEHIND)
+        if self._says("open", said):
             return True
-        rest = re.split(f"[{re.escape(_ENDS)}]", words)[-1]
+        # Who writes no full stop at all leaves the last one out too.
+        stop = max(said.rfind(sign) for sign in _ENDS)
+        rest = said[max(stop, said.rfind("\n")) + 1 :]
         letters = sum(map(str.isalpha, rest))
-        return letters >= self.tail and not _ITEM.match(line) and not self._says("closed", words)
+        return stop >= 0 and letters >= self.tail and not _ITEM.match(line) and not self._says("closed", said)
 
-    def _says(self, kind: str, line: str) -> bool:
-        # The end of a line is all that such a pattern looks at.
-        end = line[-40:]
+    def _says(self, kind: str, text: str) -> bool:
+        # The end of a text is all that such a pattern looks at.
+        end = text[-40:]
         kinds = (pattern for language in self._facts for pattern in patterns(language, "sentences"))
         return any(next(pattern.spans(end), None) is not None for pattern in kinds if pattern.kind == kind)
+
+
+def _without_ornaments(text: str) -> str:
+    """The text without the blanks, rules and the smile behind its end, read from the end so that it takes time in proportion to them."""
+    end = _end(text, len(text))
+    while (start := text.rfind("\n", 0, end)) >= 0 and _RULE.fullmatch(text, start + 1, end):
+        end = _end(text, start)
+    # No smile is longer.
+    smile = _SMILE.search(text[max(0, end - 40) : end])
+    return text[: _end(text, max(0, end - 40) + smile.start()) if smile else end]
+
+
+def _end(text: str, end: int) -> int:
+    """Where text[:end] ends without blanks."""
+    while end and text[end - 1].isspace():
+        end -= 1
+    return end
 
 
 def _open_fence(text: str) -> bool:
@@ -148,6 +182,13 @@ def _open_formula(text: str) -> bool:
         elif match[3] and opened and opened[-1] == {")": "(", "]": "["}[match[3]]:
             opened.pop()
     return displayed or bool(opened)
+
+
+def _open_dollar(paragraph: str) -> bool:
+    """Whether a single $ opens a formula that does not close. Behind it stands nothing that a formula cannot hold: no letter of
+    another script than the Latin and the Greek one, and no full stop at the end."""
+    opened = _DOLLAR.search(paragraph)
+    return opened is not None and not _SAID.search(paragraph, opened.end())
 
 
 def _open_box(text: str) -> bool:

@@ -1,7 +1,9 @@
 """Labelled traces that ship, for the thresholds of the checks: what each check should say of a text, and why it is here.
 
     written.jsonl    short ones that we wrote: what a check is for, and what only looks alike
-    held.jsonl       more of them, written when bounds and patterns were chosen, and not used to choose
+    ordinary.jsonl   ordinary answers that a check once took for something else, and what such answers are told from
+    earlier.jsonl    a held-out set until patterns were mended with a view of it
+    held.jsonl       written when the patterns were frozen; neither bounds nor patterns were changed after it was measured
     made.jsonl       made by `python -m bench.samples` from worded tasks, the scripted teacher's faults and patterns
 
 A line is a `Sample`. Slots ⟪0-9*4⟫ in a text are filled when it is read, so that no file holds what looks like someone's
@@ -31,7 +33,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     refusal: Literal["none", "refusal", "identity"] | None = "none"
     unfinished: bool | None = False
     pii: str | None = ""
-    answer_language: Literal["target", "other"] | None = None
+    answer_language: Literal["target", "other", "no_letters"] | None = None
     mixed: bool | None = None
 
 
