@@ -39,9 +39,9 @@ check: $(TEST)
 	$(BIN)/mypy -p yisang
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
-# Two processes; the tests of one file stay in one of them.
+# Two processes; the tests of one file stay in one of them, and the files that take longest come first (tests/conftest.py).
 test: check
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(TEST)
 	$(BIN)/python -m bench.overhead

@@ -86,17 +86,17 @@ def to_ask(out: Path, what: Loaded | None = None) -> int:
 
 def test_its_answers_are_kept_and_a_run_asks_only_for_the_others(tmp_path: Path, asked: list[str]) -> None:
     tried = pilot(tmp_path / "run")
-    assert (tried["prompts"], tried["answers"], tried["asked"], tried["failed"]) == (60, 60, 60, 0)
-    assert len(asked) == 60
-    assert to_ask(tmp_path / "run") == PROBLEMS - 60
+    assert (tried["prompts"], tried["answers"], tried["asked"], tried["failed"]) == (30, 30, 30, 0)
+    assert len(asked) == 30
+    assert to_ask(tmp_path / "run") == PROBLEMS - 30
     run_recipe(recipe(), Setting(str(tmp_path / "run")))
     assert len(asked) == len(set(asked)) == PROBLEMS
 
 
 def test_a_second_pilot_asks_nothing_and_finds_the_same(tmp_path: Path, asked: list[str]) -> None:
     first, second = pilot(tmp_path / "run"), pilot(tmp_path / "run")
-    assert len(asked) == 60
-    assert second["from_the_store"] == 60
+    assert len(asked) == 30
+    assert second["from_the_store"] == 30
     assert second["completion_tokens"] == first["completion_tokens"]
     assert second["tokens_per_second"] is None
     assert any("hours unknown" in line for line in pilot_lines(second, estimate(second, 240, Rates())))
@@ -119,13 +119,13 @@ def test_its_prompts_are_drawn_among_all_and_not_the_first(tmp_path: Path, asked
 
 def test_the_estimate_holds_what_the_run_then_takes(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    tried = pilot(out, 100)
+    tried = pilot(out, 60)
     found = estimate(tried, to_ask(out), Rates(price=(1.0, 2.0)))
     run_recipe(recipe(), Setting(str(out)))
     folder, manifest = open_run(str(out))
     counts = [trace.usage["completion_tokens"] for trace in Boundary(folder, manifest.sink).all_records()]
     assert len(counts) == PROBLEMS
-    assert found["low"] < sum(counts) * 200 / 300 < found["high"]
+    assert found["low"] < sum(counts) * 60 / 120 < found["high"]
 
 
 def test_what_it_says_is_arithmetic() -> None:
@@ -162,7 +162,7 @@ def test_an_endpoint_that_counts_no_tokens_gets_no_estimate(tmp_path: Path, monk
 
     monkeypatch.setattr(Scripted, "_generation", silent)
     tried = pilot(tmp_path / "run")
-    assert (tried["without_usage"], tried["completion_tokens"]) == (60, None)
+    assert (tried["without_usage"], tried["completion_tokens"]) == (30, None)
     with pytest.raises(YisangError, match="does not report its tokens"):
         estimate(tried, 10, Rates())
 
