@@ -102,12 +102,10 @@ class Stream(Generic[T]):
             job.result, job.number = await job.work()
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if (
-                task is None or not task.cancelling()
-            ):  # not the end of the stream, but of something that the job waited for
-                self._failure = self._failure or TeacherUnavailable(
-                    "A request was broken off. Run the same command again."
-                )
+            # Not the end of the stream, but of something that the job waited for: nobody would ever hear of it.
+            if task is None or not task.cancelling():
+                broken = TeacherUnavailable("A request was broken off. Run the same command again.")
+                self._failure = self._failure or broken
             raise
         except Exception as error:
             self._failure = self._failure or error
