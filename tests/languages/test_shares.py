@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 
 import pytest
@@ -174,6 +175,13 @@ def test_code_formulas_and_addresses_are_left_out_on_request():
 
 def test_half_a_character_is_no_letter():
     assert script_share("가\ud800a", KO) == 0.5
+
+
+def test_behind_the_third_plane_there_are_no_letters_and_no_blanks():
+    """The tables of `shares` are not filled there."""
+    behind = map(chr, range(0x40000, sys.maxunicode + 1))
+    assert not any(character.isalpha() or character.isspace() for character in behind)
+    assert count_letters(chr(0x2A6DF) + chr(0x40000)) == 1
 
 
 def test_letters_are_counted_in_any_script():

@@ -19,7 +19,8 @@ from yisang.languages import load
 from yisang.languages.boxes import boxes
 from yisang.languages.thinking import after_thinking
 from yisang.tasks.contexts import context as load_context
-from yisang.tasks.wording import Reader, grammar, names_of, reader, sentences
+from yisang.tasks.names import names_of
+from yisang.tasks.wording import Reader, grammar, reader, sentences
 
 _OPEN, _CLOSE = "<think>", "</think>"
 _TOKEN = r"\d+x?(?![A-Za-z\d])|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|\ue000\d+\ue001|[-+−×*/()=]"

@@ -21,6 +21,7 @@ from yisang.languages.agreement import Agreement, agreement
 from yisang.tasks.contexts import context as load_context
 from yisang.tasks.contexts import contexts
 from yisang.tasks.graph import BadGraph, Factor, Form, Graph, Node
+from yisang.tasks.names import Names, names_of
 
 _SLOT = re.compile(r"\{(\w*)(?::([^{}]*))?\}")
 _NAME = "\ue000(\\d+)\ue001"
@@ -189,41 +190,6 @@ def _listed(match: re.Match[str], spoken: Grammar, parents: Sequence[str]) -> st
 
 
 # Reading
-
-
-class Names:
-    """Finds the names of a context in a text and puts their numbers in their place."""
-
-    def __init__(self, names: Mapping[str, str]):
-        self.parameters = list(names)
-        self._number = {names[parameter].casefold(): number for number, parameter in enumerate(self.parameters)}
-        self._pattern = re.compile(
-            "|".join(_bounded(word) for word in sorted(names.values(), key=len, reverse=True)), re.IGNORECASE
-        )
-
-    def numbered(self, text: str) -> str:
-        return self._pattern.sub(lambda match: f"\ue000{self._number[match[0].casefold()]}\ue001", text)
-
-    def __getitem__(self, number: str) -> str:
-        return self.parameters[int(number)]
-
-
-def _bounded(word: str) -> str:
-    """A pattern for a word; in a script with cases letters may not go on on either side ("ants" in "elephants")."""
-    pattern = re.escape(word)
-    before = r"(?<![^\W\d_])" if word[0].lower() != word[0].upper() else ""
-    behind = r"(?![^\W\d_])" if word[-1].lower() != word[-1].upper() else ""
-    return before + pattern + behind
-
-
-def names_of(language: str, context: str) -> Names:
-    """Finds the names of a context in a language."""
-    return _names(language, context, load_context(context).digest)
-
-
-@functools.cache
-def _names(language: str, context: str, digest: str) -> Names:
-    return Names(load_context(context).words(language).names)
 
 
 class Reader:

@@ -14,8 +14,8 @@ from typing import Any
 
 from yisang.errors import UsageError
 from yisang.languages import load
-from yisang.languages.shares import count_letters, script_share
-from yisang.records import Message
+from yisang.languages.shares import script_counts
+from yisang.records import Message, nfc
 from yisang.teachers.engines.base import EngineBase
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
@@ -59,6 +59,7 @@ class Echo(EngineBase):
         except ValueError as error:
             raise UsageError(f"The revision {revision!r} of the engine echo cannot be read: {error}.") from error
         self.language = load(named.pop("language", "ko"))
+        self._own = {said: script_counts(said.format(words=""), self.language) for said in (*_QUOTE, *_FILL)}
         if named:
             raise UsageError(
                 f"The revision {revision!r} of the engine echo names {', '.join(named)}; it may name language and share."
@@ -96,17 +97,24 @@ class Echo(EngineBase):
         bare = [word.strip(".,;:!?()[]{}\"'“”") for word in question.split()]
         # A language without blanks between its words has long "words".
         parts = [word[start : start + _LONGEST] for word in bare for start in range(0, len(word), _LONGEST)]
-        quotable = [part for part in parts if (script_share(part, self.language) or 0) > 0.5]
+        counted = [(part, *script_counts(nfc(part), self.language)) for part in parts]
+        quotable = [found for found in counted if found[2] and found[1] / found[2] > 0.5]
         sentences: list[str] = []
-        place = 0
+        place = target = letters = 0
         # Each step goes to the side of `share` on which the text is not; this many make the steps small.
         for _ in range(24):
-            if quotable and (script_share(" ".join(sentences), self.language) or 0.0) < self.share:
+            if quotable and (target / letters if letters else 0.0) < self.share:
                 quoted: list[str] = []
-                while count_letters(" ".join(quoted)) < _LETTERS:
-                    quoted.append(quotable[place % len(quotable)])
-                    place += 1
-                sentences.append(draw.choice(_QUOTE).format(words=" ".join(quoted)))
+                length = 0
+                while length < _LETTERS:
+                    part, of_target, of_all = quotable[place % len(quotable)]
+                    quoted.append(part)
+                    target, length, place = target + of_target, length + of_all, place + 1
+                said = draw.choice(_QUOTE)
+                sentences.append(said.format(words=" ".join(quoted)))
+                letters += length
             else:
-                sentences.append(draw.choice(_FILL))
+                said = draw.choice(_FILL)
+                sentences.append(said)
+            target, letters = target + self._own[said][0], letters + self._own[said][1]
         return " ".join(sentences)
