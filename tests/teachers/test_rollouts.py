@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -552,6 +553,15 @@ def test_teach_stops_when_its_consumer_does(server, store):
     assert "teach" not in [thread.name for thread in threading.enumerate()]
     assert threading.active_count() <= before + 2  # the server's own
     assert len(server.requests) < 500
+
+
+def test_python_collects_as_before_once_nothing_is_asked_any_more(server, store):
+    before = gc.get_threshold()
+    traces = teach([prompt("a"), prompt("b")], TEACHER, MixedPrompt(), SHORT, 1, engine(server), store)
+    next(traces)
+    assert gc.get_threshold()[0] == stream.COLLECT_AFTER
+    traces.close()
+    assert gc.get_threshold() == before
 
 
 def test_teach_hands_on_what_ends_the_run(server, store):

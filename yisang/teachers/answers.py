@@ -51,10 +51,14 @@ RELISTED = 20
 _log = logging.getLogger(__name__)
 
 
+# One encoder for all, as json.dumps makes a new one for each text.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def answer_key(body: Mapping[str, Any], revision: str, sample: int) -> str:
     """SHA-256 over the canonical JSON (sorted keys, compact, UTF-8) of request, revision and sample number."""
     whole = {"request": body, "revision": revision, "sample": sample}
-    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = _canonical(whole)
     # A lone surrogate has no UTF-8, yet it must have a key: its request is rejected later, with words.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

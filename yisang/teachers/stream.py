@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import queue
 import threading
 import time
@@ -25,6 +26,9 @@ FLUSH_AFTER = 60.0
 """Seconds after which answers held for an object store are put, however few."""
 LOOK = 0.25
 """Seconds between two looks at what is held."""
+COLLECT_AFTER = 10_000
+"""Objects that are made until Python looks for cycles among them, where it would after 700: a window of thousands of requests is
+many objects that live on, and a fifth of the time would go into walking through them."""
 
 
 class Job(Generic[T]):
@@ -187,6 +191,9 @@ def in_thread(pump: Callable[[Callable[[Any], Awaitable[None]]], Any]) -> Iterat
 
     thread = threading.Thread(target=work, name="teach", daemon=True)
     thread.start()
+    before = gc.get_threshold()
+    if before[0]:  # 0: whoever calls us wants no collection at all
+        gc.set_threshold(max(before[0], COLLECT_AFTER), *before[1:])
     try:
         while True:
             kind, value = waiting.get()
@@ -202,3 +209,4 @@ def in_thread(pump: Callable[[Callable[[Any], Awaitable[None]]], Any]) -> Iterat
             with contextlib.suppress(RuntimeError):  # it may have ended its loop by itself just now
                 running["loop"].call_soon_threadsafe(running["task"].cancel)
         thread.join()
+        gc.set_threshold(*before)

@@ -340,7 +340,7 @@ class OpenAI(EngineBase):
             return _Again(TeacherFailed(f"What {endpoint.base_url} answered {what}. It said: {said}"), tries=tries)
 
         try:
-            found = json.loads(content)
+            found = _decoded(content)
         except ValueError as error:
             raise broken("is no JSON") from error
         choices = found.get("choices") if isinstance(found, dict) else None
@@ -401,6 +401,13 @@ class OpenAI(EngineBase):
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError:  # it is stricter, so that half a character may have stopped it
+        return json.loads(content)
 
 
 def _count(value: Any) -> int | None:
