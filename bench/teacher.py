@@ -1,6 +1,6 @@
 """How fast a teacher is asked: against a loopback server in C, beside datatrove, distilabel and bespokelabs-curator.
 
-python -m bench.teacher [--count 5000] [--concurrency 64] [--rounds 3] [--letters 400] [--answer 2000] [--peers datatrove,distilabel,curator]
+python -m bench.teacher [--count 5000] [--concurrency 64] [--rounds 5] [--letters 400] [--answer 2000] [--peers datatrove,distilabel,curator]
 python -m bench.teacher --tail [--count 10000] [--slots 2000] [--mean 30] [--sigma 1]
 python -m bench.teacher --memory
 
@@ -172,7 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int)
     parser.add_argument("--concurrency", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--letters", type=int, default=400)
     parser.add_argument("--answer", type=int, default=2000)
     parser.add_argument("--peers", default=",".join(PEERS))
