@@ -26,6 +26,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,8 +100,8 @@ def environment(name: str, python: Path) -> dict[str, str]:
 
 def asked(name: str, server: Server, count: int, concurrency: int, letters: int, out: Path) -> str:
     """Runs a client to its end; its standard output."""
-    python, folder = python_of(name, out), out / "runs" / f"{name}-{server.port}"
-    folder.mkdir(parents=True)
+    (out / "runs").mkdir(exist_ok=True)
+    python, folder = python_of(name, out), Path(tempfile.mkdtemp(prefix=f"{name}-", dir=out / "runs"))
     url = f"http://127.0.0.1:{server.port}/v1"
     script = HERE / "teacher_clients" / f"{name}_client.py"
     words = [str(word) for word in (python, script, url, count, concurrency, letters, folder)]

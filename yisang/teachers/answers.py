@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
+import functools
 import hashlib
 import json
 import logging
@@ -28,6 +29,7 @@ import os
 import posixpath
 import secrets
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -64,8 +66,13 @@ def answer_key(body: Mapping[str, Any], revision: str, sample: int) -> str:
 
 
 def new_answer(key: str, model: str, revision: str, sample: int, generation: Generation) -> Answer:
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    now = _written_out(int(time.time()))
     return Answer(key=key, model=model, revision=revision, sample=sample, at=now, generation=generation)
+
+
+@functools.lru_cache(maxsize=1)
+def _written_out(second: int) -> str:
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).isoformat()
 
 
 class AnswerStore:
@@ -230,11 +237,13 @@ class AnswerStore:
 
     def _lines(self, folder: str, wanted: set[str]) -> Iterator[tuple[Answer, bytes]]:
         """The stored answers of `wanted` in a folder, with their lines (a rare stranger too: see Places.keys)."""
-        halves = np.array(sorted({int(key[:16], 16) for key in wanted}), dtype=np.uint64)
-        for name in sorted(self._index):
+        names = sorted(name for name in self._index if name.startswith(f"{folder}/"))
+        if not names:
+            return
+        here = wanted if folder == ANY else [key for key in wanted if key.startswith(folder)]
+        halves = np.array(sorted({int(key[:16], 16) for key in here}), dtype=np.uint64)
+        for name in names:
             places = self._index[name]
-            if not name.startswith(f"{folder}/"):
-                continue
             # Not in Python, which would take a second for some millions of answers, for each look-up.
             hits = np.flatnonzero(np.isin(np.frombuffer(places.keys, dtype=np.uint64), halves))
             spans = [(places.starts[i], places.starts[i] + places.lengths[i]) for i in hits]

@@ -26,7 +26,7 @@ FLUSH_AFTER = 60.0
 """Seconds after which answers held for an object store are put, however few."""
 LOOK = 0.25
 """Seconds between two looks at what is held."""
-COLLECT_AFTER = 10_000
+COLLECT_AFTER = 50_000
 """Objects that are made until Python looks for cycles among them, where it would after 700: a window of thousands of requests is
 many objects that live on, and a fifth of the time would go into walking through them."""
 
