@@ -180,7 +180,9 @@ class Questions:
             return LeftOut(reason="golds_differ", **about)
         found = check_gold(question.prompt(), DEFAULTS)
         if found.verdict == "infra_error":
-            raise YisangError(f"The gold of {question.id} could not be graded: {found.reason}. Publish again.")
+            raise YisangError(
+                f"The gold of {question.id} could not be graded: {found.reason}. `yisang doctor` says what works here; then publish again."
+            )
         if found.verdict != "correct":
             return LeftOut(reason=f"gold_{found.verdict}", detail=found.code, **about)
         other = self._published.setdefault(words, question.id)
