@@ -321,6 +321,27 @@ def test_a_quota_is_a_parameter_also_where_it_is_called_code(tmp_path: Path) -> 
     assert found.lost.why[0].step == "quota"
 
 
+def test_a_difference_that_has_no_name_is_told_as_one(tmp_path: Path) -> None:
+    one = run_of(tmp_path, "one", items=(prompt("p"),))
+    shutil.copytree(one, tmp_path / "two")
+    path = tmp_path / "two" / "recipe.json"
+    described = json.loads(path.read_text())
+    (source,) = described["phases"][0]["parameters"]["sources"]
+    source["step"] = "unheard of"
+    path.write_text(json.dumps(described))
+    (change,) = diff_runs(one, str(tmp_path / "two")).recipe.changed
+    assert (change.step, list(change.parameters)) == ("source", ["identity"])
+
+
+def test_a_source_that_tells_itself_in_a_list_is_compared(tmp_path: Path) -> None:
+    one = run_of(tmp_path, "one", items=(prompt("p"),))
+    two = run_of(tmp_path, "two", items=(prompt("p"), prompt("q")))
+    found = diff_runs(one, two)
+    assert found.recipe.reads_differ
+    assert [list(change.parameters) for change in found.recipe.changed] == [["source 1.identity"]]
+    assert [why.reason for why in found.gained.why] == ["not_read"]
+
+
 def test_teacher_sampling_and_template_are_told(make: Callable[..., str], before: str) -> None:
     found = diff_runs(before, make("samples", samples=2))
     changes = {change.step: msgspec.to_builtins(change.parameters) for change in found.recipe.changed}
@@ -389,13 +410,21 @@ def test_a_recipe_that_ends_earlier_keeps_what_the_other_made_its_rows_of(
 CLOSED_TEXT = "가나다라마바사 a closed question of many words"
 
 
+@dataclass(frozen=True)
+class Quiet(Given):
+    """Items that stand in no resolved recipe, as those of a file do not."""
+
+    def identity(self) -> Any:
+        return self.name
+
+
 def letters(tmp_path: Path, name: str, letter: str, drop: bool) -> str:
     licence = Licence(id="X", letter=letter, evidence="written for the tests")
 
     def judged(record: Prompt) -> Prompt | Drop:
         return Drop("judged", {"quote": record.text[:9], "number": 3}) if drop else record
 
-    given = Given((prompt("p", text=CLOSED_TEXT, licence=licence),))
+    given = Quiet((prompt("p", text=CLOSED_TEXT, licence=licence),))
     run_recipe(loaded(recipe(given, Each(judged))), Setting(out=str(tmp_path / name)))
     return str(tmp_path / name)
 

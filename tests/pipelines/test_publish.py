@@ -60,7 +60,7 @@ class Rows:
             yield Prompt(
                 id=content_id(row["text"]), text=row["text"], language=row.get("language", "ko"),
                 category=row.get("category", "math"), licence=licence(row.get("letter", "A"), **row.get("licence", {{}})),
-                gold=row.get("gold"), source=row.get("source", "golmok"), url="https://golmok.example/" + row["text"],
+                gold=row.get("gold"), kind=row.get("kind", "open"), source=row.get("source", "golmok"), url="https://golmok.example/" + row["text"],
                 attribution=row.get("attribution", ""), measures=row.get("prompt_measures", {{}}),
                 parents=tuple(row.get("parents", ())), graph=row,
             )
@@ -805,6 +805,22 @@ def test_a_data_set_of_something_else_is_refused(hub: hub_server.Hub, plain: str
         assert message in said
     hub.repos["team/new"] = hub_server.Repo(private=False, files={".gitattributes": b"", "README.md": b"soon"})
     assert on_hub(hub, tmp_path, run=plain, repo="team/new")[0] == 0
+
+
+def test_questions_for_rl_have_a_data_set_of_their_own(hub: hub_server.Hub, tmp_path: Path) -> None:
+    rows = [{"text": f"{number} + 1 = ?", "kind": "math", "gold": str(number + 1)} for number in range(12)]
+    run = make_run(tmp_path / "r", rows)
+    assert on_hub(hub, tmp_path, run=run, repo="team/rl", purpose="rl", shard_rows=5)[0] == 0
+    repo = hub.repos["team/rl"]
+    assert 'load_dataset("team/rl", "questions"' in repo.files["README.md"].decode()
+    before = {name for name in repo.files if name.startswith("questions/")}
+    assert len(before) == 3
+    code, said = on_hub(hub, tmp_path, run=run, repo="team/rl")
+    assert code == 1
+    assert "a publication of recipe sums for rl; this is recipe sums" in said
+    assert on_hub(hub, tmp_path, run=run, repo="team/rl", purpose="rl")[0] == 0
+    assert repo.commits[1]["deleted"] == sorted(before)
+    assert {name for name in repo.files if name.startswith("questions/")} == {"questions/train-00000-of-00001.parquet"}
 
 
 def test_a_dry_run_lists_the_files_of_the_upload_and_makes_no_request(

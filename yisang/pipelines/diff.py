@@ -24,7 +24,7 @@ from yisang.pipelines.diff_tally import Label, Moves, Tally
 from yisang.pipelines.progress import LINE_SECONDS, QUIET_SECONDS
 from yisang.pipelines.report import readable
 from yisang.pipelines.run import RunManifest, open_run, read_books
-from yisang.storage import Folder, explained, read_json
+from yisang.storage import Folder, read_json
 
 Say = Callable[[str], None]
 
@@ -115,7 +115,7 @@ def diff_runs(
     _check_step(step, described)
     recipe = recipe_diff(*described)
     phases = [[_finished(out, name) for name in manifest.phases] for out, manifest in runs]
-    with tempfile.TemporaryDirectory(prefix="yisang-diff-") as folder, explained(folder):
+    with tempfile.TemporaryDirectory(prefix="yisang-diff-") as folder:
         # A source's name holds the digest of all that it reads.
         sources = phases[0][0].name != phases[1][0].name
         spill = Spill(Path(folder), (phases[0], phases[1]), sources)

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from yisang.pipelines.identity import digest
+
 SOURCE = "source"
 """What the books call the reading of the sources."""
 
@@ -61,10 +63,11 @@ class RecipeDiff(msgspec.Struct, frozen=True):
 
 @dataclass
 class _Step:
-    """A step as it is told: what it is, its parameters by name, and the digests of its code by place."""
+    """A step as it is told: what it is, its parameters by name, and the digests of its code by place. whole: all of it, as stored."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
     code: dict[str, Any] = field(default_factory=dict)
+    whole: Any = None
 
     @property
     def what(self) -> str:
@@ -123,12 +126,13 @@ def _source(parameters: dict[str, Any]) -> _Step:
         names.append(name)
         step.parameters |= {f"{name}.{key}": value for key, value in one.parameters.items()}
         step.code |= {f"{name}.{key}": value for key, value in one.code.items()}
-    return _Step({"sources": names, **step.parameters, "limit": parameters.get("limit")}, step.code)
+    plain = {"sources": names, **step.parameters, "limit": parameters.get("limit")}
+    return _Step(plain, step.code, parameters["sources"])
 
 
 def _described(parameters: list[Any]) -> _Step:
     """A step from what its last pass is known by, and what its inner passes add to it."""
-    step = _Step()
+    step = _Step(whole=parameters)
     for value in parameters:
         for path, item, is_code in _flat(value, ""):
             (step.code if is_code else step.parameters).setdefault(path, item)
@@ -137,7 +141,7 @@ def _described(parameters: list[Any]) -> _Step:
         # What the step's function is given goes by its own name, where the step has no such parameter itself.
         short = path.removeprefix("fn.")
         plain[path if short in step.parameters else short] = item
-    return _Step(plain, step.code)
+    return _Step(plain, step.code, parameters)
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any, bool]]:
@@ -156,7 +160,7 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any, bool]]:
             elif key in ("code", "does"):
                 yield _joined(path, key), item, True
             elif key in ("fields", "identity"):
-                yield from _flat(item, path)
+                yield from _flat(item, path if isinstance(item, dict) else _joined(path, key))
             elif key != "step":
                 yield from _flat(item, _joined(path, key))
     else:
@@ -189,6 +193,9 @@ def _changes(first: dict[str, _Step], second: dict[str, _Step]) -> Iterator[Step
         if other is None:
             continue
         parameters = dict(_changed(one.parameters, other.parameters))
+        if not parameters and one.code == other.code and one.whole != other.whole:
+            # Something that has no name here; it must not pass for nothing.
+            parameters = {"identity": Change(digest(one.whole), digest(other.whole))}
         if parameters or one.code != other.code:
             yield StepChange(name, parameters, one.code != other.code)
 

@@ -22,6 +22,7 @@ import xxhash
 from yisang.pipelines.boundary import Boundary, Part
 from yisang.pipelines.table import columns, from_batch, kind_of
 from yisang.records import Record
+from yisang.storage import explained
 
 PARTITION_ROWS = 100_000
 PARTITIONS = 250
@@ -155,9 +156,9 @@ class Spill:
             for read, row in enumerate(self._read(), 1):
                 buffers[self.partition_of(row.id)].append(row)
                 if read % BUFFERED_ROWS == 0:
-                    _flush(buffers, writers)
+                    _flush(buffers, writers, self._folder)
                     told(read, self.rows)
-            _flush(buffers, writers)
+            _flush(buffers, writers, self._folder)
 
     def partition(self, number: int) -> list[Spilled]:
         """All rows of a partition, in the order in which they were read."""
@@ -221,14 +222,13 @@ class Spill:
                 yield row["id"], label, shape.to_bytes(4, "big") + b"".join(digests.values()), parents
 
 
-def _flush(buffers: list[list[Spilled]], writers: list[Any]) -> None:
-    for rows, writer in zip(buffers, writers, strict=True):
-        if rows:
-            arrays = [
-                pa.array(values, type_) for values, type_ in zip(zip(*rows, strict=True), _SPILLED.types, strict=True)
-            ]
-            writer.write_batch(pa.record_batch(arrays, schema=_SPILLED))
-            rows.clear()
+def _flush(buffers: list[list[Spilled]], writers: list[Any], folder: Path) -> None:
+    with explained(str(folder)):
+        for rows, writer in zip(buffers, writers, strict=True):
+            if rows:
+                columns_ = zip(zip(*rows, strict=True), _SPILLED.types, strict=True)
+                writer.write_batch(pa.record_batch([pa.array(*column) for column in columns_], schema=_SPILLED))
+                rows.clear()
 
 
 def _parsed(name: str, value: str) -> Any:
