@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,18 @@ from typing import Any
 import fsspec
 import msgspec
 import pytest
-from recipes_for_tests.helpers import HERE, Given, Texts, loaded, prompt, recipe
+from recipes_for_tests.helpers import HERE, Given, loaded, prompt, recipe
 
 from yisang.cli import main
 from yisang.errors import UsageError, YisangError
 from yisang.pipelines import diff_rows, diff_tally
-from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.diff import Diff, diff_runs
 from yisang.pipelines.diff_text import diff_text
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.recipe import load
-from yisang.pipelines.run import open_run, run_recipe
-from yisang.pipelines.steps import Each, Group
-from yisang.records import Drop, Licence, Page, Prompt, Record, child_id, content_id
+from yisang.pipelines.run import run_recipe
+from yisang.pipelines.steps import Each
+from yisang.records import Drop, Licence, Prompt, content_id
 
 RECIPE = HERE / "thresholds.py"
 
@@ -256,90 +254,7 @@ def test_equal_runs_differ_in_nothing(before: str, tmp_path: Path) -> None:
         assert f"{kept} kept in both, {kept} of them the same" in diff_text(found)
 
 
-# What changed in the recipe
-
-
-def test_added_removed_and_moved_steps_are_named(tmp_path: Path) -> None:
-    def keeps(record: Prompt) -> Prompt:
-        return record
-
-    def out(name: str, *steps: str) -> str:
-        run_recipe(
-            loaded(recipe(Texts(9), *(Each(keeps, name=step) for step in steps))), Setting(out=str(tmp_path / name))
-        )
-        return str(tmp_path / name)
-
-    found = diff_runs(out("one", "a", "b", "c"), out("two", "c", "a", "d")).recipe
-    assert (list(found.added), list(found.removed), found.moved) == (["d"], ["b"], ("c",))
-    assert "keeps" in found.added["d"]
-    assert found.changed == ()
-
-
-CODE = '''
-"""A step in a file of its own."""
-
-from yisang.pipelines.curate import Corpus
-from yisang.pipelines.recipe import Recipe
-from yisang.pipelines.steps import Each
-from yisang.filters.quota import HashOrder, Quota, category
-from yisang.pipelines.steps import Group
-from recipes_for_tests.helpers import Texts
-
-
-def third(record):
-    return record  # {note}
-
-
-def build():
-    quota = Group(category, Quota({quotas}), order=HashOrder("x"), name="quota")
-    return Recipe("code", "{version}", Texts({rows}), (Each(third), quota), Corpus("Code", "en"))
-'''
-
-
-def written(
-    folder: Path, name: str, note: str = "", quotas: str = '{"c0": 2, "code": 5}', rows: int = 9, version: str = "1"
-) -> str:
-    path = folder / name / "code.py"
-    path.parent.mkdir()
-    path.write_text(CODE.lstrip().format(note=note, quotas=quotas, rows=rows, version=version))
-    run_recipe(load(str(path)), Setting(out=str(folder / name / "run")))
-    return str(folder / name / "run")
-
-
-def test_a_step_that_differs_in_its_code_alone_is_said_to(tmp_path: Path) -> None:
-    found = diff_runs(written(tmp_path, "one"), written(tmp_path, "two", note="mended"))
-    assert [(change.step, change.parameters, change.code) for change in found.recipe.changed] == [("third", {}, True)]
-    assert "in its code alone: third" in diff_text(found)
-
-
-def test_a_quota_is_a_parameter_also_where_it_is_called_code(tmp_path: Path) -> None:
-    found = diff_runs(written(tmp_path, "one"), written(tmp_path, "two", quotas='{"c0": 1, "code": 6}', version="2"))
-    changes = {change.step: msgspec.to_builtins(change.parameters) for change in found.recipe.changed}
-    assert changes["quota"] == {"limits.c0": {"first": 2, "second": 1}, "limits.code": {"first": 5, "second": 6}}
-    assert msgspec.to_builtins(found.recipe.about) == {"version": {"first": "1", "second": "2"}}
-    assert found.lost.records == 1
-    assert found.lost.why[0].step == "quota"
-
-
-def test_a_difference_that_has_no_name_is_told_as_one(tmp_path: Path) -> None:
-    one = run_of(tmp_path, "one", items=(prompt("p"),))
-    shutil.copytree(one, tmp_path / "two")
-    path = tmp_path / "two" / "recipe.json"
-    described = json.loads(path.read_text())
-    (source,) = described["phases"][0]["parameters"]["sources"]
-    source["step"] = "unheard of"
-    path.write_text(json.dumps(described))
-    (change,) = diff_runs(one, str(tmp_path / "two")).recipe.changed
-    assert (change.step, list(change.parameters)) == ("source", ["identity"])
-
-
-def test_a_source_that_tells_itself_in_a_list_is_compared(tmp_path: Path) -> None:
-    one = run_of(tmp_path, "one", items=(prompt("p"),))
-    two = run_of(tmp_path, "two", items=(prompt("p"), prompt("q")))
-    found = diff_runs(one, two)
-    assert found.recipe.reads_differ
-    assert [list(change.parameters) for change in found.recipe.changed] == [["source 1.identity"]]
-    assert [why.reason for why in found.gained.why] == ["not_read"]
+# What changed in the recipe, and in what was read
 
 
 def test_teacher_sampling_and_template_are_told(make: Callable[..., str], before: str) -> None:
@@ -451,165 +366,6 @@ def test_numbers_of_withheld_evidence_stay(tmp_path: Path) -> None:
     (example,) = found.gained.examples
     assert example["evidence"] == {"quote": "(withheld; --private shows it)", "number": 3}
     assert "(text withheld; --private shows it)" in diff_text(found)
-
-
-# Records of every kind of descent
-
-
-def run_of(tmp_path: Path, name: str, *steps: Any, items: tuple[Any, ...] = ()) -> str:
-    given = Given(items or tuple(prompt(f"p{number}") for number in range(4)))
-    run_recipe(loaded(recipe(given, *steps)), Setting(out=str(tmp_path / name)))
-    return str(tmp_path / name)
-
-
-def test_a_dead_letter_explains_too(tmp_path: Path) -> None:
-    def breaks(record: Prompt) -> Prompt:
-        if record.id == "p1":
-            raise ValueError("cannot read it")
-        return record
-
-    def whole(record: Prompt) -> Prompt:
-        return record
-
-    found = diff_runs(
-        run_of(tmp_path, "one", Each(whole, name="reads")), run_of(tmp_path, "two", Each(breaks, name="reads"))
-    )
-    (example,) = found.lost.examples
-    assert (example["id"], example["step"], example["reason"]) == ("p1", "reads", "ValueError")
-    assert example["message"] == "cannot read it"
-
-
-def test_a_rejection_that_both_runs_have_explains_nothing(tmp_path: Path) -> None:
-    """A page may drop something of its own in both runs, and go on."""
-
-    def questions(page: Page) -> Iterator[Prompt | Drop]:
-        yield prompt(child_id(page.id, 0))
-        yield Drop("too_many", {})
-
-    def strict(record: Prompt) -> Prompt | Drop:
-        return Drop("strict")
-
-    items = (Page(id="page", url="https://example.org/"),)
-    one = run_of(tmp_path, "one", Each(questions), Each(lambda record: record, name="last"), items=items)
-    two = run_of(tmp_path, "two", Each(questions), Each(strict, name="last"), items=items)
-    (why,) = diff_runs(one, two).lost.why
-    assert (why.step, why.reason) == ("last", "strict")
-    three = run_of(
-        tmp_path, "three", Each(questions), Each(lambda record: [prompt("page/0/9")], name="last"), items=items
-    )
-    (why,) = diff_runs(one, three).lost.why
-    assert (why.step, why.reason) == ("", "went_on")
-
-
-def test_what_was_merged_of_others_is_explained_by_them(tmp_path: Path) -> None:
-    def merged(records: Iterator[Record]) -> Iterator[Record]:
-        held = list(records)
-        yield from held[1:]
-        if len(held) == 4:
-            yield prompt("merged", parents=("p0", "p3"))
-
-    def all_of(record: Record) -> str:
-        return ""
-
-    def drops_three(record: Prompt) -> Prompt | Drop:
-        return Drop("unlucky") if record.id == "p3" else record
-
-    group = Group(all_of, merged, name="merge")
-    one = run_of(tmp_path, "one", Each(lambda record: record, name="luck"), group)
-    two = run_of(tmp_path, "two", Each(drops_three, name="luck"), group)
-    found = diff_runs(one, two)
-    assert {example["id"]: (example["step"], example["reason"]) for example in found.lost.examples} == {
-        "merged": ("luck", "unlucky"),
-        "p3": ("luck", "unlucky"),
-    }
-    assert diff_runs(two, one).gained == found.lost
-
-
-def test_rows_of_one_id_count_once_and_are_told(tmp_path: Path) -> None:
-    twice = tuple(prompt("p", text=text) for text in ("one", "two"))
-    one = run_of(tmp_path, "one", items=twice)
-    two = run_of(tmp_path, "two", items=twice[:1])
-    found = diff_runs(one, two)
-    assert (found.first.kept, found.first.repeated, found.same, found.changed) == (2, 1, 0, 1)
-    assert found.fields == {"(times kept)": 1}
-    assert "1 of them with an id that another row has too" in diff_text(found)
-    assert diff_runs(one, one).same == 1
-
-
-# A random pipeline, and a second opinion
-
-
-def second_opinion(one: str, other: str) -> dict[str, tuple[str, str]]:
-    """What `other` alone keeps, with the rejection in `one` of its nearest ancestor, by looking at everything."""
-
-    def kept(address: str) -> set[str]:
-        folder, manifest = open_run(address)
-        return {record.id for record in Boundary(folder, manifest.sink).all_records()}
-
-    def rejected(address: str) -> dict[str, list[tuple[str, str]]]:
-        folder, manifest = open_run(address)
-        found: dict[str, list[tuple[str, str]]] = {}
-        for name in manifest.phases:
-            for role, reason in (("drops", "reason"), ("dead", "error")):
-                table = Boundary(folder, name).table(role, ["id", "step", reason])
-                for row in table.to_pylist() if table is not None else []:
-                    found.setdefault(row["id"], []).append((row["step"], row[reason]))
-        return found
-
-    here, there = rejected(one), rejected(other)
-    told = {}
-    for identifier in kept(other) - kept(one):
-        parts = identifier.split("/")
-        for depth in range(len(parts), 0, -1):
-            above = "/".join(parts[:depth])
-            if own := [label for label in here.get(above, []) if label not in there.get(above, [])]:
-                told[identifier] = own[-1]
-                break
-        else:
-            told[identifier] = ("", "not_made")
-    return told
-
-
-@dataclass(frozen=True)
-class Fickle:
-    """Drops, splits or breaks by a hash of the id and the seed."""
-
-    seed: int
-    name: str
-
-    def __call__(self, record: Prompt) -> Any:
-        draw = random.Random(f"{self.seed}/{self.name}/{record.id}").random()
-        if draw < 0.15:
-            return Drop(f"reason_{int(draw * 20)}", {"draw": draw})
-        if draw < 0.2:
-            raise ValueError("broken")
-        if draw > 0.8 and record.id.count("/") < 3:
-            return [prompt(child_id(record.id, number)) for number in range(int(draw * 100) % 3)]
-        return record
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_random_pipelines_are_told_as_by_looking_at_everything(tmp_path: Path, seed: int) -> None:
-    items = tuple(prompt(content_id(str(number))) for number in range(150))
-
-    def run(name: str, second: int) -> str:
-        steps = [
-            Each(Fickle(seed, "a"), name="a"),
-            Each(Fickle(second, "b"), name="b"),
-            Each(Fickle(seed, "c"), name="c"),
-        ]
-        return run_of(tmp_path, name, *steps, items=items)
-
-    one, two = run("one", seed), run("two", seed + 100)
-    found = diff_runs(one, two, examples=1000)
-    for side, wanted in ((found.gained, second_opinion(one, two)), (found.lost, second_opinion(two, one))):
-        told = {example["id"]: (example["step"], example["reason"]) for example in side.examples}
-        assert wanted.keys() == told.keys()
-        # Where nothing above explains it, what became of its own children may; the second opinion does not look there.
-        assert {key: label for key, label in told.items() if label[1] not in ("went_on",) and wanted[key][0]} == {
-            key: label for key, label in wanted.items() if label[0]
-        }
-        assert side.records == len(wanted) > 0
 
 
 # Where runs lie, and what is none

@@ -217,7 +217,7 @@ class Tally:
         for key, row in self._orphans.items():
             for number, parent in enumerate(row.parents):
                 asked[self._spill.partition_of(parent)].append((key, number, parent))
-        found: dict[tuple[int, str], tuple[tuple[bool, int, int], Found]] = {}
+        found: dict[tuple[int, str], tuple[tuple[int, int, int], Found]] = {}
         for partition, questions in sorted(asked.items()):
             halves = self._halves(partition)
             for key, number, parent in questions:
@@ -226,7 +226,7 @@ class Tally:
                 told: Found = self._absent(parent, halves[key[0]])
                 if rejections:
                     told = self._label(rejections[-1]), rejections[-1]
-                rank = told[1] is None, told[1].place if told[1] else 0, number
+                rank = (0, told[1].place, number) if told[1] else (1 if told[0] == NOT_READ else 2, 0, number)
                 if key not in found or rank < found[key][0]:
                     found[key] = rank, told
         for key, row in self._orphans.items():
