@@ -280,6 +280,18 @@ def test_runs_of_different_inputs_are_said_to_and_what_was_not_read_is_told_apar
     assert [(why.reason, why.records) for why in back.lost.why] == [("not_read", 1)]
 
 
+def test_a_file_that_has_changed_where_it_lies_is_told(tmp_path: Path) -> None:
+    runs = []
+    for number in (1, 2):
+        inputs = write_inputs(tmp_path / "in", pages(rows()[: 6 * number]))
+        runs.append(str(tmp_path / f"run-{number}"))
+        run_recipe(load(str(RECIPE), inputs), Setting(runs[-1], str(tmp_path / "answers")))
+    found = diff_runs(*runs)
+    assert found.recipe.changed == ()
+    assert found.recipe.reads_differ
+    assert {Path(one.path).name for one in found.recipe.inputs} == {"free.jsonl", "closed.jsonl"}
+
+
 def test_a_file_that_only_lies_elsewhere_is_the_same_by_its_bytes(tmp_path: Path) -> None:
     runs = []
     for name in ("one", "two"):

@@ -16,7 +16,7 @@ from yisang.pipelines.diff import diff_runs
 from yisang.pipelines.diff_text import diff_text
 from yisang.pipelines.run import open_run
 from yisang.pipelines.steps import Each, Group
-from yisang.records import Drop, Page, Prompt, Record, child_id, content_id
+from yisang.records import Dead, Drop, Page, Prompt, Record, child_id, content_id
 
 
 def test_a_dead_letter_explains_too(tmp_path: Path) -> None:
@@ -34,6 +34,16 @@ def test_a_dead_letter_explains_too(tmp_path: Path) -> None:
     (example,) = found.lost.examples
     assert (example["id"], example["step"], example["reason"]) == ("p1", "reads", "ValueError")
     assert example["message"] == "cannot read it"
+
+
+def test_lines_that_were_never_read_are_not_taken_for_one_record(tmp_path: Path) -> None:
+    """They have no id; here one run failed on a line, and the other on another one."""
+    runs = [
+        run_of(tmp_path, error, items=(prompt("p"), Dead(error, "no object", where=f"{error}.jsonl:3")))
+        for error in ("BadRow", "MissingColumn")
+    ]
+    found = diff_runs(*runs)
+    assert (found.same, found.moved) == (1, ())
 
 
 def test_a_rejection_that_both_runs_have_explains_nothing(tmp_path: Path) -> None:

@@ -815,11 +815,12 @@ def test_questions_for_rl_have_a_data_set_of_their_own(hub: hub_server.Hub, tmp_
     assert 'load_dataset("team/rl", "questions"' in repo.files["README.md"].decode()
     before = {name for name in repo.files if name.startswith("questions/")}
     assert len(before) == 3
+    repo.files |= {"questions/stray.parquet": b"loaded with the others"}
     code, said = on_hub(hub, tmp_path, run=run, repo="team/rl")
     assert code == 1
     assert "a publication of recipe sums for rl; this is recipe sums" in said
     assert on_hub(hub, tmp_path, run=run, repo="team/rl", purpose="rl")[0] == 0
-    assert repo.commits[1]["deleted"] == sorted(before)
+    assert repo.commits[1]["deleted"] == sorted({*before, "questions/stray.parquet"})
     assert {name for name in repo.files if name.startswith("questions/")} == {"questions/train-00000-of-00001.parquet"}
 
 
