@@ -17,7 +17,7 @@ from recipes_for_tests.helpers import HERE, Given, loaded, prompt, recipe
 
 from yisang.cli import main
 from yisang.errors import UsageError, YisangError
-from yisang.pipelines import diff_rows, diff_tally
+from yisang.pipelines import diff, diff_rows, diff_tally
 from yisang.pipelines.diff import Diff, diff_runs
 from yisang.pipelines.diff_text import diff_text
 from yisang.pipelines.phases import Setting
@@ -140,9 +140,9 @@ def expected(one: tuple[float, int], other: tuple[float, int]) -> dict[str, Any]
 STEPS = {"target_share_low": "min_share", "too_short": "length"}
 
 
-def check(diff: Diff, wanted: dict[str, Any]) -> None:
+def check(found: Diff, wanted: dict[str, Any]) -> None:
     """All ids, reasons, categories and licences are those worked out."""
-    for side, ids in ((diff.gained, wanted["gained"]), (diff.lost, wanted["lost"])):
+    for side, ids in ((found.gained, wanted["gained"]), (found.lost, wanted["lost"])):
         assert side.records == len(ids)
         assert {(why.step, why.reason): why.records for why in side.why} == Counter(
             (STEPS[reason], reason) for reason, _ in ids.values()
@@ -154,7 +154,7 @@ def check(diff: Diff, wanted: dict[str, Any]) -> None:
         }
         for example in side.examples:
             assert example["rejected"] == example["id"].removesuffix("/0/0")  # the prompt, not its answer
-    moved = {(one.first.reason, one.second.reason): one.records for one in diff.moved}
+    moved = {(one.first.reason, one.second.reason): one.records for one in found.moved}
     assert moved == wanted["moved"]
 
 
@@ -232,6 +232,19 @@ def test_rows_of_one_root_that_lay_apart_would_be_seen(
     monkeypatch.setattr(diff_rows, "root_of", lambda identifier: identifier)
     with pytest.raises(AssertionError):
         check(diff_runs(before, after, examples=1000), expected((0.30, 12), (0.25, 30)))
+
+
+def test_a_long_comparison_says_how_far_it_is(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(diff, "QUIET_SECONDS", 1e9)
+    diff_runs(before, after, say=said.append)
+    assert said == []  # a short one says nothing
+    monkeypatch.setattr(diff, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(diff, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(diff_rows, "BUFFERED_ROWS", 50)
+    diff_runs(before, after, say=said.append)
+    assert said[0].startswith("Read 50 of ")
+    assert said[-1].startswith("Compared 1 of 1 partitions")
 
 
 # Equal runs

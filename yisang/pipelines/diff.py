@@ -119,9 +119,9 @@ def diff_runs(
         # A source's name holds the digest of all that it reads.
         sources = phases[0][0].name != phases[1][0].name
         spill = Spill(Path(folder), (phases[0], phases[1]), sources)
-        spill.write(_Progress(say))
+        spill.write(_Progress(say, "Read", "rows"))
         tally = Tally(spill, step, examples)
-        tally.count()
+        tally.count(_Progress(say, "Compared", "partitions of the rows"))
         sides = [_side(out, manifest, repeated) for (out, manifest), repeated in zip(runs, tally.repeated, strict=True)]
         lost, gained = (_moves(spill, moves, examples, private) for moves in tally.only)
         return Diff(
@@ -164,20 +164,20 @@ def _side(out: Folder, manifest: RunManifest, repeated: int) -> RunSide:
 
 
 class _Progress:
-    """Says how far the reading is, when it takes long."""
+    """Says how far a reading is, when it takes long."""
 
-    def __init__(self, say: Say):
-        self._say = say
+    def __init__(self, say: Say, did: str, what: str):
+        self._say, self._did, self._what = say, did, what
         self._began = time.monotonic()
         self._next = self._began + QUIET_SECONDS
 
-    def __call__(self, read: int, rows: int) -> None:
+    def __call__(self, done: int, of: int) -> None:
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + LINE_SECONDS
-        left = (now - self._began) * (rows - read) / max(read, 1)
-        self._say(f"Read {read:,} of {rows:,} rows, about {left:,.0f} s left.")
+        left = (now - self._began) * (of - done) / max(done, 1)
+        self._say(f"{self._did} {done:,} of {of:,} {self._what}, about {left:,.0f} s left.")
 
 
 # Examples

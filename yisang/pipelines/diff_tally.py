@@ -12,6 +12,7 @@ What is kept in one run alone is explained, in this order, by what became in the
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -146,11 +147,13 @@ class Tally:
         self._orphans: dict[tuple[int, str], Spilled] = {}
         """Kept rows that nothing under their own root explains, and which were merged of others."""
 
-    def count(self) -> None:
+    def count(self, told: Callable[[int, int], None]) -> None:
+        """Goes through all partitions. told: is given how many are done, and how many there are."""
         for number in range(self._spill.partitions):
             halves = self._halves(number)
             self._compare(halves)
             self._cross(halves)
+            told(number + 1, self._spill.partitions)
         self._ask_parents()
 
     def _halves(self, number: int) -> tuple[_Half, _Half]:
