@@ -53,6 +53,7 @@ bench: $(TEST)
 	$(BIN)/python -m bench.teacher
 	$(BIN)/python -m bench.teacher --memory
 	$(BIN)/python -m bench.teacher --tail
+	$(BIN)/python -m bench.diff
 
 reproductions: $(TEST)
 	$(BIN)/python -m bench.grading

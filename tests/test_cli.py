@@ -50,7 +50,7 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 
 
 
 def test_there_are_the_commands_that_the_package_promises() -> None:
-    assert {"plan", "run", "show", "publish", "quickstart", "doctor"} <= set(COMMANDS)
+    assert {"plan", "run", "show", "diff", "publish", "quickstart", "doctor"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

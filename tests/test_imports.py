@@ -24,8 +24,7 @@ ORDER = (
     ("evals",),
     ("sft", "rl"),
     ("quickstart", "doctor"),
-    ("cli_output",),
-    ("cli_answers",),
+    ("commands",),
     ("cli",),
     ("__main__",),
 )

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import hub_server
 
 from yisang.errors import UsageError, YisangError
-from yisang.pipelines import publish_survey, views
+from yisang.pipelines import publish_order
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.publish import publish
@@ -60,7 +60,7 @@ class Rows:
             yield Prompt(
                 id=content_id(row["text"]), text=row["text"], language=row.get("language", "ko"),
                 category=row.get("category", "math"), licence=licence(row.get("letter", "A"), **row.get("licence", {{}})),
-                gold=row.get("gold"), source=row.get("source", "golmok"), url="https://golmok.example/" + row["text"],
+                gold=row.get("gold"), kind=row.get("kind", "open"), source=row.get("source", "golmok"), url="https://golmok.example/" + row["text"],
                 attribution=row.get("attribution", ""), measures=row.get("prompt_measures", {{}}),
                 parents=tuple(row.get("parents", ())), graph=row,
             )
@@ -197,10 +197,10 @@ CHILD = """
 import json, os, resource, signal, sys
 asked = json.loads(sys.argv[1])
 from yisang.errors import YisangError
-from yisang.pipelines import publish_survey
+from yisang.pipelines import publish_order
 from yisang.pipelines.publish import publish
 import huggingface_hub, pyarrow.parquet
-publish_survey.SHARD_ROWS = asked.pop("shard_rows", publish_survey.SHARD_ROWS)
+publish_order.SHARD_ROWS = asked.pop("shard_rows", publish_order.SHARD_ROWS)
 kill = asked.pop("kill_at", None)
 if "file_limit" in asked:
     limit = asked.pop("file_limit")
@@ -336,8 +336,8 @@ def test_many_shards_hold_all_rows_once_and_sorted(
     plain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_shards: int
 ) -> None:
     publish(plain, to=str(tmp_path / "one"))
-    monkeypatch.setattr(publish_survey, "SHARD_ROWS", 7)
-    monkeypatch.setattr(views, "OPEN_SHARDS", open_shards)
+    monkeypatch.setattr(publish_order, "SHARD_ROWS", 7)
+    monkeypatch.setattr(publish_order, "OPEN_SHARDS", open_shards)
     published = publish(plain, to=str(tmp_path / "many"))
     for view in ("messages", "instruction", "full"):
         names = [f"train-{number:05d}-of-00006.parquet" for number in range(6)]
@@ -352,7 +352,7 @@ def test_many_shards_hold_all_rows_once_and_sorted(
 def test_a_shard_is_also_cut_by_the_size_of_its_rows(
     plain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish_survey, "SHARD_BYTES", 1)
+    monkeypatch.setattr(publish_order, "SHARD_BYTES", 1)
     assert len(publish(plain, to=str(tmp_path / "out")).files) == 3 * 40 + 2
 
 
@@ -371,7 +371,7 @@ def test_publishing_again_gives_the_same_bytes(plain: str, later: str, tmp_path:
 def test_the_order_of_the_run_does_not_show_even_where_ids_repeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard_rows: int
 ) -> None:
-    monkeypatch.setattr(publish_survey, "SHARD_ROWS", shard_rows)
+    monkeypatch.setattr(publish_order, "SHARD_ROWS", shard_rows)
     rows = [*sums(20), {"text": "1 더하기 1", "category": "daily"}, {"text": "1 더하기 1", "category": "exams"}]
     said: list[str] = []
     publish(make_run(tmp_path / "there", rows), to=str(tmp_path / "a"), say=said.append)
@@ -601,7 +601,7 @@ def test_a_foreign_folder_is_left_alone(plain: str, later: str, tmp_path: Path) 
     for folder, message in [
         (foreign, "holds other files and no publication"),
         (Path(plain), "holds other files and no publication"),
-        (other, "publication of recipe others, and this is sums"),
+        (other, "publication of recipe others, and this is recipe sums"),
         (extra, r"1 files that are no part of the publication .*full/notes.txt"),
         (foreign / "manifest.json", "is a file"),
         (foreign / "manifest.json" / "below", "nothing can be written"),
@@ -805,6 +805,23 @@ def test_a_data_set_of_something_else_is_refused(hub: hub_server.Hub, plain: str
         assert message in said
     hub.repos["team/new"] = hub_server.Repo(private=False, files={".gitattributes": b"", "README.md": b"soon"})
     assert on_hub(hub, tmp_path, run=plain, repo="team/new")[0] == 0
+
+
+def test_questions_for_rl_have_a_data_set_of_their_own(hub: hub_server.Hub, tmp_path: Path) -> None:
+    rows = [{"text": f"{number} + 1 = ?", "kind": "math", "gold": str(number + 1)} for number in range(12)]
+    run = make_run(tmp_path / "r", rows)
+    assert on_hub(hub, tmp_path, run=run, repo="team/rl", purpose="rl", shard_rows=5)[0] == 0
+    repo = hub.repos["team/rl"]
+    assert 'load_dataset("team/rl", "questions"' in repo.files["README.md"].decode()
+    before = {name for name in repo.files if name.startswith("questions/")}
+    assert len(before) == 3
+    repo.files |= {"questions/stray.parquet": b"loaded with the others"}
+    code, said = on_hub(hub, tmp_path, run=run, repo="team/rl")
+    assert code == 1
+    assert "a publication of recipe sums for rl; this is recipe sums" in said
+    assert on_hub(hub, tmp_path, run=run, repo="team/rl", purpose="rl")[0] == 0
+    assert repo.commits[1]["deleted"] == sorted({*before, "questions/stray.parquet"})
+    assert {name for name in repo.files if name.startswith("questions/")} == {"questions/train-00000-of-00001.parquet"}
 
 
 def test_a_dry_run_lists_the_files_of_the_upload_and_makes_no_request(

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from yisang.cli import _teacher_setting
+from yisang.commands.options import teacher_setting
 from yisang.errors import UsageError
 from yisang.evals.config import parsed
 from yisang.teachers.engines.base import TeacherRejected, TeacherUnavailable
@@ -78,10 +78,10 @@ def engine(*servers, **changes):
 def test_endpoints_are_read_from_the_command_line():
     found = (Endpoint("http://a:8000/v1", 2.0), Endpoint("http://b:8000/v1"))
     text = "http://a:8000/v1=2,http://b:8000/v1"
-    assert endpoints_of(_teacher_setting("openai", [f"endpoints={text}"], None, "").options["endpoints"]) == found
+    assert endpoints_of(teacher_setting("openai", [f"endpoints={text}"], None, "").options["endpoints"]) == found
     assert endpoints_of(parsed(text)) == found
     told = 'endpoints=[{"base_url": "http://a:8000/v1", "weight": 2, "key_env": "A"}, "http://b:8000/v1"]'
-    (one, other) = endpoints_of(_teacher_setting("openai", [told], None, "").options["endpoints"], "B")
+    (one, other) = endpoints_of(teacher_setting("openai", [told], None, "").options["endpoints"], "B")
     assert (one.weight, one.key_env, other.key_env) == (2.0, "A", "B")
 
 

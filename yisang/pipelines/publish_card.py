@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,14 +67,14 @@ class About:
 def make_card(about: About, survey: Survey, books: Books, *, repo: str | None, private: bool) -> str:
     """The text of README.md."""
     parts = [
-        f"---\n{_front_matter(about, survey)}---",
+        _front_matter(about, survey),
         f"# {about.title}",
         about.description,
         _warning(survey) if private else "",
         _what_it_is(survey),
         _loading(repo),
         _contents(survey),
-        _making(about, books),
+        making(about, books),
         _teachers(survey),
         _measures(survey),
         _licences(survey),
@@ -83,34 +83,38 @@ def make_card(about: About, survey: Survey, books: Books, *, repo: str | None, p
 
 
 def _front_matter(about: About, survey: Survey) -> str:
-    from huggingface_hub import DatasetCardData
-
-    configs: list[dict[str, Any]] = [
-        {"config_name": view, "data_files": [{"split": "train", "path": f"{view}/train-*.parquet"}]} for view in VIEWS
-    ]
-    configs[0]["default"] = True
-    data = DatasetCardData(
-        language=_languages(about, survey) or None,
-        license=_collection_licence(about, survey),
+    return front_matter(
+        VIEWS,
+        language=languages(about, survey.language) or None,
+        license=licence_of_all(about, survey.licence),
         pretty_name=about.title,
         tags=["reasoning", "chain-of-thought", "language-mixed", "synthetic", "yisang"],
         task_categories=["text-generation"],
         size_categories=[size_category(survey.rows)],
-        configs=configs,
     )
-    return f"{data.to_yaml()}\n"
 
 
-def _languages(about: About, survey: Survey) -> list[str]:
+def front_matter(views: Sequence[str], **told: Any) -> str:
+    """What the Hub reads: a configuration for each view, the first of them by default, and what else is told."""
+    from huggingface_hub import DatasetCardData
+
+    configs: list[dict[str, Any]] = [
+        {"config_name": view, "data_files": [{"split": "train", "path": f"{view}/train-*.parquet"}]} for view in views
+    ]
+    configs[0]["default"] = True
+    return f"---\n{DatasetCardData(**told, configs=configs).to_yaml()}\n---"
+
+
+def languages(about: About, spoken: Counter[str]) -> list[str]:
     """The target language, then those of the questions, most frequent first, as the ISO 639 codes that the Hub takes."""
-    counted = sorted(survey.language, key=lambda code: (-survey.language[code], code))
+    counted = sorted(spoken, key=lambda code: (-spoken[code], code))
     codes = [code.replace("_", "-").split("-")[0].lower() for code in (about.language, *counted)]
     return list(dict.fromkeys(code for code in codes if code.isascii() and code.isalpha() and len(code) in (2, 3)))
 
 
-def _collection_licence(about: About, survey: Survey) -> str:
+def licence_of_all(about: About, licences: Counter[tuple[str, str]]) -> str:
     """What the recipe declares; without a declaration the licence of the rows, where all have one that the Hub knows."""
-    found = {id_.lower() for _, id_ in survey.licence}
+    found = {id_.lower() for _, id_ in licences}
     if about.licence == "other" and len(found) == 1 and found <= KNOWN_LICENCES:
         return found.pop()
     return about.licence.lower()
@@ -137,16 +141,16 @@ def size_category(rows: int) -> str:
 def _warning(survey: Survey) -> str:
     closed = survey.rows - survey.letter["A"]
     return (
-        f"**Private: not for redistribution.** {_rows(closed)} of {survey.rows:,} may be trained on and not passed on "
+        f"**Private: not for redistribution.** {counted_rows(closed)} of {survey.rows:,} may be trained on and not passed on "
         "(`licence_letter` is not A)."
     )
 
 
 def _what_it_is(survey: Survey) -> str:
     teachers = sorted({name for name, *_ in survey.teacher})
-    languages = ", ".join(f"{code} ({count:,})" for code, count in _by_count(survey.language))
+    languages = ", ".join(f"{code} ({count:,})" for code, count in by_count(survey.language))
     return (
-        f"{_rows(survey.rows)}. Each is a question as its author wrote it and an answer with its reasoning, written by "
+        f"{counted_rows(survey.rows)}. Each is a question as its author wrote it and an answer with its reasoning, written by "
         f"{', '.join(f'`{name}`' for name in teachers)}. Languages of the questions: {languages}. Every row names the "
         "page, the licence, the prompt version and the teacher that it came from."
     )
@@ -165,19 +169,19 @@ def _loading(repo: str | None) -> str:
 
 
 def _contents(survey: Survey) -> str:
-    categories = _table(["category", "rows"], [[name or "(none)", count] for name, count in _by_count(survey.category)])
-    licences = _table(
+    categories = table(["category", "rows"], [[name or "(none)", count] for name, count in by_count(survey.category)])
+    licences = table(
         ["letter", "licence", "rows"],
         [[letter, id_, survey.licence[letter, id_]] for letter, id_ in sorted(survey.licence)],
     )
-    sources = _table(
+    sources = table(
         ["source", "letter", "licence", "rows"],
-        [[name or "(none)", letter, id_, count] for (name, letter, id_), count in _by_count(survey.source)],
+        [[name or "(none)", letter, id_, count] for (name, letter, id_), count in by_count(survey.source)],
     )
     return f"## What is in it\n\n{categories}\n\n{licences}\n\n{sources}"
 
 
-def _making(about: About, books: Books) -> str:
+def making(about: About, books: Books) -> str:
     facts = [
         ["recipe", about.recipe],
         ["version", about.version],
@@ -185,29 +189,29 @@ def _making(about: About, books: Books) -> str:
         ["yisang", about.yisang],
         ["revision of the recipe", f"`{about.revision}`" if about.revision else "(not under version control)"],
     ]
-    funnel = _table(
+    funnel = table(
         ["step", "in", "born", "dropped", "dead", "kept", "dropped for"],
         [[s.name, s.taken, s.born, sum(s.dropped.values()), s.dead, s.kept, _reasons(s)] for s in books.steps],
         shown=len(books.steps),
     )
     return (
-        f"## How it was made\n\n{about.why}\n\n{_table(['', ''], facts)}\n\n"
+        f"## How it was made\n\n{about.why}\n\n{table(['', ''], facts)}\n\n"
         "In each line, in + born = kept + dropped + dead; born are the children that a step made beyond one for one.\n\n"
         f"{funnel}"
     )
 
 
 def _reasons(step: StepBooks) -> str:
-    return ", ".join(f"{reason}: {count:,}" for reason, count in _by_count(Counter(step.dropped)))
+    return ", ".join(f"{reason}: {count:,}" for reason, count in by_count(Counter(step.dropped)))
 
 
 def _teachers(survey: Survey) -> str:
     rows = [
         [name, revision, version or "(none)", f"`{sampling}`", count]
-        for (name, revision, version, sampling), count in _by_count(survey.teacher)
+        for (name, revision, version, sampling), count in by_count(survey.teacher)
     ]
     note = "Seeds are left out here; column `sampling` of view `full` has them."
-    return f"## Teacher\n\n{_table(['model', 'revision', 'prompt version', 'sampling', 'rows'], rows)}\n\n{note}"
+    return f"## Teacher\n\n{table(['model', 'revision', 'prompt version', 'sampling', 'rows'], rows)}\n\n{note}"
 
 
 def _measures(survey: Survey) -> str:
@@ -219,16 +223,16 @@ def _measures(survey: Survey) -> str:
             "Of what a share was taken, as stored in the rows (what is counted / out of what - what was cut first):"
         )
         parts.append(
-            _table(["column", "definition", "rows"], [[*key, count] for key, count in _by_count(survey.definition)])
+            table(["column", "definition", "rows"], [[*key, count] for key, count in by_count(survey.definition)])
         )
     if survey.share:
         spans = [
             [name, s.rows, *(f"{x:.3f}" for x in (s.low, s.mean, s.high))] for name, s in sorted(survey.share.items())
         ]
-        parts.append(_table(["share", "rows", "least", "mean", "most"], spans))
+        parts.append(table(["share", "rows", "least", "mean", "most"], spans))
     if survey.verdict:
         verdicts = [[*key, survey.verdict[key]] for key in sorted(survey.verdict)]
-        parts.append(_table(["verdict", "value", "rows"], verdicts))
+        parts.append(table(["verdict", "value", "rows"], verdicts))
     return "\n\n".join(parts)
 
 
@@ -240,27 +244,27 @@ def _licences(survey: Survey) -> str:
     ]
     if survey.attributed:
         parts.append(
-            f"{_rows(survey.attributed)} must name an author: whoever passes them on keeps column `attribution` of view "
+            f"{counted_rows(survey.attributed)} must name an author: whoever passes them on keeps column `attribution` of view "
             "`full`, with `url` and `licence`."
         )
     if survey.share_alike:
         parts.append(
-            f"{_rows(survey.share_alike)} are share-alike (column `share_alike` of view `full`): changed copies of them must "
+            f"{counted_rows(survey.share_alike)} are share-alike (column `share_alike` of view `full`): changed copies of them must "
             "be passed on under the same licence."
         )
     return "\n\n".join(parts)
 
 
-def _rows(count: int) -> str:
+def counted_rows(count: int) -> str:
     return f"{count:,} row" if count == 1 else f"{count:,} rows"
 
 
-def _by_count(counter: Counter[Any]) -> list[tuple[Any, int]]:
+def by_count(counter: Counter[Any]) -> list[tuple[Any, int]]:
     """The largest first; equal ones by name, so that the order of rows never shows."""
     return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _table(head: list[str], rows: Iterable[list[Any]], shown: int = SHOWN_ROWS) -> str:
+def table(head: list[str], rows: Iterable[list[Any]], shown: int = SHOWN_ROWS) -> str:
     rows = list(rows)
     lines = [head, ["---"] * len(head), *rows[:shown]]
     if len(rows) > shown:

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,17 @@ class PublishedFile(msgspec.Struct, frozen=True):
     sha256: str
 
 
+@dataclass(frozen=True)
+class Published:
+    """What a publication may be replaced by: another one of the same recipe for the same purpose."""
+
+    recipe: str
+    purpose: str
+
+    def __str__(self) -> str:
+        return f"recipe {self.recipe}" if self.purpose == "sft" else f"recipe {self.recipe} for {self.purpose}"
+
+
 class PublicationManifest(msgspec.Struct, frozen=True, tag_field="kind", tag="yisang-publication"):
     """The last file of a publication, `manifest.json`: its presence means that the others are there."""
 
@@ -37,8 +49,14 @@ class PublicationManifest(msgspec.Struct, frozen=True, tag_field="kind", tag="yi
     rows: int
     private: bool
     files: tuple[PublishedFile, ...]
+    purpose: str = "sft"
+    """What it was published for: sft or rl."""
     yisang: str = __version__
     schema: int = SCHEMA_VERSION
+
+    @property
+    def what(self) -> Published:
+        return Published(self.recipe, self.purpose)
 
 
 def read_publication(path: Path) -> PublicationManifest | None:
@@ -49,7 +67,7 @@ def read_publication(path: Path) -> PublicationManifest | None:
         return None
 
 
-def find_target(to: str, recipe: str) -> Path:
+def find_target(to: str, what: Published) -> Path:
     """The folder to publish to. Raises UsageError where it cannot be made, or holds anything but our own publication."""
     address = Folder(to)
     if not address.local:
@@ -60,11 +78,11 @@ def find_target(to: str, recipe: str) -> Path:
     above = next((parent for parent in target.parents if parent.exists()), target)
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise UsageError(f"--to {to}: nothing can be written to {above}. Choose another folder.")
-    _check_owner(target, recipe)
+    _check_owner(target, what)
     return target
 
 
-def _check_owner(target: Path, recipe: str) -> None:
+def _check_owner(target: Path, what: Published) -> None:
     if not target.exists():
         return
     if not target.is_dir():
@@ -75,9 +93,9 @@ def _check_owner(target: Path, recipe: str) -> None:
     manifest = read_publication(target / "manifest.json")
     if manifest is None:
         raise UsageError(f"--to {target} holds other files and no publication of yisang. Choose a new or empty folder.")
-    if manifest.recipe != recipe:
+    if manifest.what != what:
         raise UsageError(
-            f"--to {target} holds a publication of recipe {manifest.recipe}, and this is {recipe}. Choose another folder."
+            f"--to {target} holds a publication of {manifest.what}, and this is {what}. Choose another folder."
         )
     foreign = sorted(held - {file.path for file in manifest.files} - {"manifest.json"})
     if foreign:
@@ -127,11 +145,11 @@ def _aside(target: Path) -> Path:
     return target.with_name(f".replaced-{target.name}")
 
 
-def put(folder: Path, target: Path, recipe: str) -> None:
+def put(folder: Path, target: Path, what: Published) -> None:
     """Puts a finished folder in the target's place; the old one comes back where that fails."""
     aside = _aside(target)
     with _locked(target.parent):
-        _check_owner(target, recipe)
+        _check_owner(target, what)
         if target.exists():
             os.rename(target, aside)
         try:

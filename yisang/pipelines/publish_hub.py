@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from yisang.errors import UsageError, YisangError
-from yisang.pipelines.publish_folder import PublicationManifest, read_publication
+from yisang.pipelines.publish_folder import PublicationManifest, Published, read_publication
+from yisang.pipelines.rl_questions import VIEW as QUESTIONS
 from yisang.pipelines.views import VIEWS
 
 _HARMLESS = frozenset({".gitattributes", ".gitignore", "README.md", "LICENSE"})
@@ -47,7 +48,7 @@ def check_name(repo: str) -> None:
         raise UsageError(f"--repo {repo!r} is no name of a data set on the Hub. Write it as user/name.")
 
 
-def look(repo: str, recipe: str, private: bool) -> Remote:
+def look(repo: str, what: Published, private: bool) -> Remote:
     """The data set as it is. Raises HubError where it may not be written, or holds something else."""
     with _explained(repo):
         found = _info(repo)
@@ -59,14 +60,14 @@ def look(repo: str, recipe: str, private: bool) -> Remote:
         manifest = _manifest(repo, found.sha) if "manifest.json" in files else None
     if manifest is None and files <= _HARMLESS:
         return Remote(repo, private, found.private, found.sha)
-    if manifest is None or manifest.recipe != recipe:
-        holds = f"a publication of recipe {manifest.recipe}" if manifest else "files that yisang did not publish"
+    if manifest is None or manifest.what != what:
+        holds = f"a publication of {manifest.what}" if manifest else "files that yisang did not publish"
         raise HubError(
-            f"{repo} exists and holds {holds}; this is recipe {recipe}. Nothing was uploaded. Choose another --repo, or delete "
+            f"{repo} exists and holds {holds}; this is {what}. Nothing was uploaded. Choose another --repo, or delete "
             "that one on the Hub."
         )
     ours = {file.path for file in manifest.files} | {"manifest.json"}
-    ours |= {name for name in files if name.startswith(tuple(f"{view}/" for view in VIEWS))}
+    ours |= {name for name in files if name.startswith(tuple(f"{view}/" for view in (*VIEWS, QUESTIONS)))}
     return Remote(repo, private, found.private, found.sha, files & ours)
 
 

@@ -4,28 +4,22 @@ occur and of what type, and how the ids sort. Memory holds the ids, never the ro
 
 from __future__ import annotations
 
-import bisect
 import heapq
 import math
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from yisang.errors import YisangError
+from yisang.pipelines.publish_order import Ids
 from yisang.pipelines.table import size_of
 from yisang.records import Example, Licence, Record
 
-SHARD_ROWS = 100_000
-SHARD_BYTES = 256 << 20
-"""A shard is one file of each view and what is sorted in memory."""
-
 SHOWN_IDS = 20
+SHOWN_LABELS = 30
 _JSON = msgspec.json.Encoder(order="deterministic")
 
 
@@ -94,6 +88,24 @@ class Listed:
         return heapq.nsmallest(SHOWN_IDS, self._ids)
 
 
+def refuse(listed: Listed, rows: int, what: str, advice: str) -> None:
+    """Raises YisangError where rows were listed, with their labels and first ids."""
+    if not listed.count:
+        return
+    labels = sorted(listed.count.items(), key=lambda item: (-item[1], item[0]))
+    lines = [
+        f"  letter {letter}, licence {licence}, source {source or '(none)'}: {count}"
+        for (letter, licence, source), count in labels[:SHOWN_LABELS]
+    ]
+    if len(labels) > SHOWN_LABELS:
+        lines.append(f"  and {len(labels) - SHOWN_LABELS} more combinations")
+    total = listed.count.total()
+    ids = listed.ids
+    shown = "ids" if total == len(ids) else f"first {len(ids)} ids"
+    details = "\n".join([*lines, f"  {shown}: {', '.join(ids)}"])
+    raise YisangError(f"Nothing was published: {total} of {rows} rows {what}. {advice}\n{details}")
+
+
 @dataclass
 class Survey:
     """What is known of a corpus after one reading."""
@@ -115,9 +127,7 @@ class Survey:
     mislabelled: Listed = field(default_factory=Listed)
     unanswered: Listed = field(default_factory=Listed)
     types: dict[str, set[str]] = field(default_factory=dict)
-    _ids: list[str] = field(default_factory=list)
-    _chunks: list[pa.Array] = field(default_factory=list)
-    _sizes: array[int] = field(default_factory=lambda: array("q"))
+    ids: Ids = field(default_factory=Ids)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Survey:
@@ -153,10 +163,7 @@ class Survey:
                 self.definition[name, value] += 1
             elif name.endswith("_share") and isinstance(value, int | float) and math.isfinite(value):
                 self.share.setdefault(name, Span()).add(value)
-        self._ids.append(row.id)
-        self._sizes.append(size_of(row))
-        if len(self._ids) == 50_000:
-            self._pack_ids()
+        self.ids.add(row.id, size_of(row))
 
     def _judge(self, row: Example) -> None:
         own, above = row.licence, (row.trace.licence, row.trace.prompt.licence)
@@ -170,42 +177,3 @@ class Survey:
             self.mislabelled.add((own.letter, own.id, row.trace.prompt.source), row.id)
         if not row.messages or row.messages[-1].role != "assistant":
             self.unanswered.add(label, row.id)
-
-    def _pack_ids(self) -> None:
-        self._chunks.append(pa.array(self._ids, pa.large_string()))
-        self._ids = []
-
-    def shards(self) -> Shards:
-        """How the rows, sorted by id, are cut into shards."""
-        self._pack_ids()
-        ids = pa.chunked_array(self._chunks, pa.large_string())
-        order = pc.sort_indices(ids)
-        starts: list[str] = []
-        rows: list[int] = []
-        repeated, held, last = 0, 0, None
-        for start in range(0, len(order), 50_000):
-            part = order.slice(start, 50_000)
-            for position, id_ in zip(part.to_pylist(), ids.take(part).to_pylist(), strict=True):
-                size = self._sizes[position]
-                repeated += id_ == last
-                full = rows and (rows[-1] >= SHARD_ROWS or held + size > SHARD_BYTES)
-                if not rows or (full and id_ != last):
-                    starts.append(id_)
-                    rows.append(0)
-                    held = 0
-                rows[-1] += 1
-                held += size
-                last = id_
-        return Shards(starts[1:], rows, repeated)
-
-
-@dataclass(frozen=True)
-class Shards:
-    """starts: the first id of each shard but the first. rows: of each shard. repeated: rows whose id came before."""
-
-    starts: list[str]
-    rows: list[int]
-    repeated: int
-
-    def of(self, id_: str) -> int:
-        return bisect.bisect_right(self.starts, id_)

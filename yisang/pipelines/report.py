@@ -94,7 +94,7 @@ def trace_record(address: str, identifier: str, private: bool = False) -> list[d
         for role, what in (("drops", "dropped"), ("dead", "dead")):
             for part in found.parts(role):
                 for row in _rows(boundary, part, identifier, None):
-                    seen.append({"phase": boundary.name, "what": what, **_readable(row, private)})
+                    seen.append({"phase": boundary.name, "what": what, **readable(row, private)})
     if not seen:
         raise UsageError(
             f"No record {identifier} in {out.address}. Ids stand in the `id` column of the run's Parquet files; "
@@ -130,14 +130,14 @@ def rejected(address: str, role: str, limit: int, private: bool = False, reason:
                         if reason and row.get("reason") != reason:
                             continue
                         limit -= 1
-                        yield {"phase": boundary.name, **_readable(row, private)}
+                        yield {"phase": boundary.name, **readable(row, private)}
 
 
 PLACE = ("id", "url", "final_url", "source", "category", "kind", "licence", "status")
 """What is told of a record whose text may not leave."""
 
 
-def _readable(row: dict[str, Any], private: bool) -> dict[str, Any]:
+def readable(row: dict[str, Any], private: bool) -> dict[str, Any]:
     """A stored row with its JSON parts as values, and the bytes of a page as their number."""
     record = json.loads(row["record"]) if row.get("record") else None
     if record and row.get("licence_letter") != "A" and not private:
@@ -172,6 +172,11 @@ def rejection_line(row: dict[str, Any]) -> str:
     record = row["record"] or {}
     what = f"{row['reason']} {json.dumps(row['evidence'], ensure_ascii=False)}" if "reason" in row else row["error"]
     said = f" ({row['message']})" if row.get("message") else ""
-    text = " ".join(str(record.get("text") or record.get("url") or "").split())
-    shown = f"  {text[:70]}…" if len(text) > 70 else f"  {text}" if text else ""
+    shown = f"  {text}" if (text := beginning(record)) else ""
     return f"{row['step']}: {what}{said}  {row['id'] or row.get('where', '')}{shown}"
+
+
+def beginning(record: dict[str, Any]) -> str:
+    """How the text of a stored record begins, or its address; "" where there is none, or it is withheld."""
+    text = " ".join(str(record.get("text") or record.get("url") or "").split())
+    return f"{text[:70]}…" if len(text) > 70 else text

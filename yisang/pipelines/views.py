@@ -7,7 +7,6 @@ Rows stand in the order of their ids, so the same rows make the same bytes, what
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,27 +14,15 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from yisang.errors import YisangError
-from yisang.pipelines.publish_survey import Shards, Survey, as_json, flat
+from yisang.pipelines.publish_order import GROUP_BYTES, GROUP_ROWS, shard_name, sorted_shards
+from yisang.pipelines.publish_survey import Survey, as_json, flat
 from yisang.pipelines.table import open_writer
 from yisang.records import Example, Record
 from yisang.storage import Folder
 
-OPEN_SHARDS = 200
-"""Shards that one reading of the run fills; more than that take another reading, not more open files."""
-
-GROUP_ROWS, GROUP_BYTES = 1_000, 16 << 20
 VIEWS = ("messages", "instruction", "full")
 
-_JSON = msgspec.json.Encoder(order="deterministic")
 _EXAMPLE = msgspec.json.Decoder(Example)
-
-
-class _OnlyId(msgspec.Struct):
-    id: str
-
-
-_ID = msgspec.json.Decoder(_OnlyId)
 
 _TAIL = [("category", pa.string()), ("licence", pa.string()), ("licence_letter", pa.string())]
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
@@ -103,10 +90,6 @@ def schema(view: str, survey: Survey) -> pa.Schema:
     return pa.schema([*((name, type_) for name, type_, _ in _FULL), *found])
 
 
-def _name(view: str, number: int, count: int) -> str:
-    return f"{view}/train-{number:05d}-of-{count:05d}.parquet"
-
-
 def _cast(value: Any, type_: pa.DataType) -> Any:
     if value is None or isinstance(value, str):
         return value
@@ -122,43 +105,17 @@ def write_views(
 
     spill: an empty folder for what is waiting to be sorted. Raises YisangError where the run changed meanwhile.
     """
-    shards = survey.shards()
+    shards = survey.ids.shards()
+    count = len(shards.rows)
     if shards.repeated:
         say(f"{shards.repeated} rows have an id that another row has too: add a step that drops repeated questions.")
     written: dict[str, int] = {}
-    for first in range(0, len(shards.rows), OPEN_SHARDS):
-        numbers = range(first, min(first + OPEN_SHARDS, len(shards.rows)))
-        _spill(read(), shards, numbers, spill)
-        for number in numbers:
-            lines = _sorted_lines(spill / str(number))
-            (spill / str(number)).unlink()
-            if len(lines) != shards.rows[number]:
-                raise YisangError("The run changed while it was read. Let its run come to an end, then publish again.")
-            names = {view: _name(view, number, len(shards.rows)) for view in VIEWS}
-            _write_shard(lines, survey, Folder(out), names)
-            written.update({name: len(lines) for name in names.values()})
-            say(f"Shard {number + 1} of {len(shards.rows)}: {len(lines)} rows.")
+    for number, lines in sorted_shards(read, shards, spill):
+        names = {view: shard_name(view, number, count) for view in VIEWS}
+        _write_shard(lines, survey, Folder(out), names)
+        written.update({name: len(lines) for name in names.values()})
+        say(f"Shard {number + 1} of {count}: {len(lines)} rows.")
     return written
-
-
-def _spill(records: Iterable[Record], shards: Shards, numbers: range, spill: Path) -> None:
-    """Writes the rows of some shards into one file for each, as JSON lines."""
-    with contextlib.ExitStack() as stack:
-        files = {
-            number: stack.enter_context(pa.CompressedOutputStream(pa.OSFile(str(spill / str(number)), "wb"), "lz4"))
-            for number in numbers
-        }
-        for record in records:
-            number = shards.of(record.id)
-            if number in files:
-                files[number].write(_JSON.encode(record) + b"\n")
-
-
-def _sorted_lines(path: Path) -> list[bytes]:
-    """The rows of a spilled shard by id; rows of one id by their content, so that their order is fixed too."""
-    with pa.input_stream(str(path), compression="lz4") as stream:
-        lines = list(io.BufferedReader(stream))
-    return sorted(lines, key=lambda line: (_ID.decode(line).id, line))
 
 
 def _write_shard(lines: list[bytes], survey: Survey, out: Folder, names: dict[str, str]) -> None:

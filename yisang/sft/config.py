@@ -102,8 +102,8 @@ class TaskSet(Table, frozen=True, kw_only=True):
 
 
 class Data(Table, frozen=True, kw_only=True):
-    """Rows of one source: `path` (a file or folder of JSON lines or Parquet, or a finished run), `hub` (a data set), or
-    `tasks`.
+    """Rows of one source: `path` (a file or folder of JSON lines or Parquet, a finished run, or a folder that `yisang publish` wrote),
+    `hub` (a data set), or `tasks`.
 
     Rows have `messages` (role, content), or `prompt` and `completion`, `instruction` and `response`, `question` and
     `answer`, or `text` (no chat; loss on all). rows: how many are taken, drawn evenly by the seed; 0 is all.

@@ -121,7 +121,8 @@ def _read(data: Data) -> Iterator[tuple[str, Any]]:
     if not path.exists():
         raise UsageError(f"There is no {path}. Name a file or folder of JSON lines or Parquet, or a finished run.")
     if (path / "manifest.json").exists():
-        yield from _run(path)
+        published = _published(path)
+        yield from _run(path) if published is None else (row for file in published for row in _parquet(file))
         return
     files = _files(path)
     if not files:
@@ -172,6 +173,22 @@ def _parquet(file: Path) -> Iterator[tuple[str, Any]]:
                 number += 1
     except pa.ArrowInvalid as error:
         raise UsageError(f"{file} cannot be read as Parquet: {error}.") from error
+
+
+def _published(path: Path) -> list[Path] | None:
+    """The conversations of a data set that `yisang publish` wrote into a folder; None where the folder is a run."""
+    from yisang.pipelines.publish_folder import read_publication
+
+    manifest = read_publication(path / "manifest.json")
+    if manifest is None:
+        return None
+    files = [path / file.path for file in manifest.files if file.path.startswith("messages/")]
+    if not files:
+        raise UsageError(
+            f"{path} was published for {manifest.purpose} and holds no conversations. Publish the run for training: yisang publish RUN "
+            "--for sft --to DIR"
+        )
+    return files
 
 
 def _run(path: Path) -> Iterator[tuple[str, Any]]:

@@ -27,7 +27,7 @@ from yisang.pipelines.curate import Corpus
 from yisang.pipelines.execution import Job, commit_phase, plan_shards, run_shard
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.recipe import Loaded, Recipe
-from yisang.pipelines.run import open_run
+from yisang.pipelines.run import open_run, run_recipe
 from yisang.pipelines.steps import Step
 from yisang.records import Dead, Drop, Licence, Prompt, Record, content_id
 from yisang.sources.base import InputFile, PassedOver, Shard, SourceItem
@@ -116,6 +116,13 @@ def recipe(source: Any, *steps: Step, max_dead: float = 1.0) -> Recipe:
 
 def loaded(what: Recipe) -> Loaded:
     return Loaded(what, ModuleType("no_module"), Path("nowhere.py"), local=False)
+
+
+def run_of(tmp_path: Path, name: str, *steps: Step, items: tuple[Any, ...] = ()) -> str:
+    """The address of a finished run of these steps on `items`, or on four prompts."""
+    given = Given(items or tuple(prompt(f"p{number}") for number in range(4)))
+    run_recipe(loaded(recipe(given, *steps)), Setting(out=str(tmp_path / name)))
+    return str(tmp_path / name)
 
 
 def here(payload: bytes, phases: int, **settings: Any) -> None:

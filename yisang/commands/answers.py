@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yisang.commands.options import JsonOption
 from yisang.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ FinishOption = Annotated[str, typer.Option("--finish", help="Answers with this f
 BeforeOption = Annotated[
     str, typer.Option("--before", help="Answers from before this date or time (UTC), e.g. 2026-11-01.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _opened(address: str) -> AnswerStore:
@@ -62,7 +62,7 @@ def count(store: StoreArgument, as_json: JsonOption = False) -> None:
     """How many answers there are, by model and revision, and how whole the store is."""
     import msgspec
 
-    from yisang.cli_output import print_json
+    from yisang.commands.output import print_json
     from yisang.teachers.upkeep import survey, survey_text
 
     found = survey(_opened(store))
@@ -87,7 +87,7 @@ def list_answers(
 
     import msgspec
 
-    from yisang.cli_output import json_line
+    from yisang.commands.output import json_line
     from yisang.teachers.upkeep import answers
 
     for answer in islice(answers(_opened(store), _wanted(model, revision, finish, before)), limit):
