@@ -17,7 +17,21 @@ KO = Words("ko")
 @pytest.mark.parametrize("noun", ["학교", "나이", "회의", "사과", "종이", "바다", "물", "수학", "gdp", "12", "선생님"])
 def test_a_word_is_the_same_unit_whatever_particle_stands_behind_it(noun):
     bare = KO(noun)
-    for particle in ("은", "는", "이", "가", "을", "를", "에서", "에게서", "으로부터", "까지는", "보다", "에서는", "만"):
+    for particle in (
+        "은",
+        "는",
+        "이",
+        "가",
+        "을",
+        "를",
+        "에서",
+        "에게서",
+        "으로부터",
+        "까지는",
+        "보다",
+        "에서는",
+        "만",
+    ):
         assert KO(noun + particle) == bare, particle
 
 

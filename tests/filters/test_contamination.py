@@ -81,7 +81,13 @@ def test_the_minimum_is_in_columns_and_exact():
     assert found(index((SHORT,), whole_min=columns + 1), SHORT) == {("whole", 0)}
 
 
-MCQ = ("다음 중 옳은 것은?", "빛은 파동이면서 입자이다", "소리는 진공에서 가장 빠르다", "열은 찬 곳에서 더운 곳으로 흐른다", "전류는 전자와 같은 쪽으로 흐른다")
+MCQ = (
+    "다음 중 옳은 것은?",
+    "빛은 파동이면서 입자이다",
+    "소리는 진공에서 가장 빠르다",
+    "열은 찬 곳에서 더운 곳으로 흐른다",
+    "전류는 전자와 같은 쪽으로 흐른다",
+)
 
 
 @pytest.mark.parametrize(
@@ -115,13 +121,19 @@ def test_options_that_say_nothing_do_not_make_an_item_long_enough():
 
 def test_options_belong_to_the_n_grams():
     question = "다음 글의 제목으로 알맞은 것은 무엇인가"
-    options = ("바다를 건너는 나비의 여행과 쉼", "강가에 사는 사람의 오래된 노래와 춤", "산을 오르는 마음의 자세와 준비물")
+    options = (
+        "바다를 건너는 나비의 여행과 쉼",
+        "강가에 사는 사람의 오래된 노래와 춤",
+        "산을 오르는 마음의 자세와 준비물",
+    )
     parts = " ".join(options)
     assert found(index((question, *options)), parts) >= {("segmented", 0), ("raw", 0)}
     assert found(index((question,)), parts) == set()
 
 
-DIRECTIVE = "문제를 끝까지 잘 읽고 차근차근 생각하여 풀어 본 다음에 마지막 줄에는 반드시 정답의 번호만 하나 골라 적으시오"
+DIRECTIVE = (
+    "문제를 끝까지 잘 읽고 차근차근 생각하여 풀어 본 다음에 마지막 줄에는 반드시 정답의 번호만 하나 골라 적으시오"
+)
 
 
 def test_a_known_directive_is_no_leak():
@@ -152,7 +164,9 @@ def test_a_copy_with_other_numbers_is_found_where_that_is_asked_for():
     copy = "사과 30개를 5명이 나누고 배 16개를 2명이 나눌 때 한 사람이 받는 과일은 모두 몇 개인가?"
     assert found(index((item,)), copy) == set()
     assert found(index((item,), passes=PASSES), copy) == {("digitless", 0)}
-    assert found(index((item,), passes=PASSES), f"다음을 풀라. {copy}") == set()  # all that the prompt says, as in Light-R1
+    assert (
+        found(index((item,), passes=PASSES), f"다음을 풀라. {copy}") == set()
+    )  # all that the prompt says, as in Light-R1
     assert found(index(("12 + 34 = ?",), passes=PASSES), "5 + 6 = ?") == set()  # nothing is left of it
 
 
@@ -234,7 +248,14 @@ def test_settings_bear_identity_and_their_order_does_not():
     one = Reading(passes=("raw", "segmented"), directives=("b", "a"))
     assert one == Reading(passes=("segmented", "raw"), directives=("a", "b", "a"))
     assert one.identity() == Reading(passes=("segmented", "raw"), directives=("a", "b")).identity()
-    for changed in ({"n": 12}, {"raw_n": 8}, {"raw_units": "characters"}, {"whole_min": 20}, {"passes": PASSES}, {"directives": ("x",)}):
+    for changed in (
+        {"n": 12},
+        {"raw_n": 8},
+        {"raw_units": "characters"},
+        {"whole_min": 20},
+        {"passes": PASSES},
+        {"directives": ("x",)},
+    ):
         assert Reading(**changed).identity() != Reading().identity(), changed
     assert Reading(language="en").identity() != Reading().identity()
     assert pickle.loads(pickle.dumps(one)) == one

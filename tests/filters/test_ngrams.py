@@ -64,7 +64,9 @@ def test_squashing_leaves_letters_digits_and_arithmetic():
 
 
 def test_without_digits_a_question_with_other_numbers_is_the_same():
-    one, other = (squash(normalise(text)) for text in ("사과 12개와 배 3개, 12 + 3 = ?", "사과 7개와 배 45개, 7 + 45 = ?"))
+    one, other = (
+        squash(normalise(text)) for text in ("사과 12개와 배 3개, 12 + 3 = ?", "사과 7개와 배 45개, 7 + 45 = ?")
+    )
     assert one != other
     assert without_digits(one) == without_digits(other) == "사과개와배개"
 

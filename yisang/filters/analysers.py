@@ -147,6 +147,6 @@ def analyser(name: AnalyserName, language: str) -> Analyser:
         return Words(language)
     if name == "mecab-ko":
         if language != "ko":
-            raise UsageError(f"The analyser mecab-ko cuts Korean; for {language!r} choose analyser=\"words\".")
+            raise UsageError(f'The analyser mecab-ko cuts Korean; for {language!r} choose analyser="words".')
         return MecabKo()
     raise UsageError(f"There is no analyser {name!r}; there are words and mecab-ko.")

@@ -97,7 +97,9 @@ class Reading:
         if isinstance(self.directives, str) or isinstance(self.passes, str):
             raise UsageError("Decontamination: directives and passes are tuples of strings, not one string.")
         if not self.passes or set(self.passes) - set(PASSES):
-            raise UsageError(f"Decontamination: passes is {self.passes!r}; it must name one or more of {', '.join(PASSES)}.")
+            raise UsageError(
+                f"Decontamination: passes is {self.passes!r}; it must name one or more of {', '.join(PASSES)}."
+            )
         # In one order, so that the order in which a recipe names them makes no difference.
         object.__setattr__(self, "passes", tuple(name for name in PASSES if name in self.passes))
         object.__setattr__(self, "directives", tuple(sorted(set(self.directives))))
@@ -240,7 +242,8 @@ class Index:
 
     def __init__(self, reading: Reading, items: Sequence[Item], grams: dict[Pass, Grams] | None = None):
         self.reading, self.items = reading, items
-        self._units = {name: [item.text.units[name] for item in items] for name in ("segmented", "raw") if name in reading.passes}
+        names = [name for name in reading.passes if name in ("segmented", "raw")]
+        self._units = {name: [item.text.units[name] for item in items] for name in names}
         self.grams = grams or {name: grams_of(units, reading.size(name)) for name, units in self._units.items()}
         self._equal = self._by_text(lambda said: said) if "whole" in reading.passes else {}
         self._digitless = self._by_text(self._bare) if "digitless" in reading.passes else {}
@@ -305,11 +308,34 @@ class Index:
         """The items that a finding is about."""
         return self.grams[name].items_of(key) if name in self.grams else [key]
 
+    def mostly_in(self, name: Pass, keys: Iterable[int], stopped: Iterable[int]) -> list[int]:
+        """Those of the n-grams `keys` of which more than half stands in the n-grams `stopped`, where an item has both: twelve words
+        of a phrase that many use, and one that happens to follow it in two texts."""
+        grams, units = self.grams[name], self._units[name]
+        phrases = {tuple(self._gram(name, key)) for key in stopped}
+        by_item: dict[int, list[int]] = {}
+        for key in keys:
+            by_item.setdefault(int(grams.first[key]), []).append(key)
+        found = []
+        for item, own in by_item.items():
+            covered = np.zeros(len(units[item]) + 1, np.int64)
+            for place in range(len(units[item]) - grams.n + 1):
+                if tuple(units[item][place : place + grams.n]) in phrases:
+                    covered[place + 1 : place + grams.n + 1] = 1
+            before = np.cumsum(covered)
+            for key in own:
+                place = grams.place[key]
+                if before[place + grams.n] - before[place] > grams.n // 2:
+                    found.append(key)
+        return sorted(found)
+
+    def _gram(self, name: Pass, key: int) -> list[str]:
+        grams = self.grams[name]
+        start = int(grams.place[key])
+        return self._units[name][grams.first[key]][start : start + grams.n]
+
     def words_of(self, name: Pass, key: int) -> str:
         """What a finding shares, to be read: the n-gram, or the squashed item."""
         if name not in self.grams:
             return self.items[key].text.said
-        grams = self.grams[name]
-        start = int(grams.place[key])
-        units = self._units[name][grams.first[key]][start : start + grams.n]
-        return ("" if name == "raw" and self.reading.raw_units == "characters" else " ").join(units)
+        return ("" if name == "raw" and self.reading.raw_units == "characters" else " ").join(self._gram(name, key))

@@ -61,7 +61,9 @@ class Quota:
         object.__setattr__(self, "extra", tuple(sorted(dict(self.extra).items())))
         endless = [name for name in dict(self.extra) if self._limit(name) is None]
         if endless:
-            raise UsageError(f"Quota: {endless[0]} has no limit, so nothing can be beyond it. Give it one, or a default.")
+            raise UsageError(
+                f"Quota: {endless[0]} has no limit, so nothing can be beyond it. Give it one, or a default."
+            )
 
     def _limit(self, name: str) -> int | None:
         return dict(self.limits).get(name, self.default)
@@ -100,5 +102,8 @@ class Quota:
             short = max(0, limit - kept.get(name, 0))
             wanted, missing = wanted + limit, missing + short
             beyond = f" ({extra[name]:,} of them extra)" if extra.get(name) else ""
-            lines.append(f"{name or '(none)'} {kept.get(name, 0):,} of {limit:,}{beyond}" + (f", {short:,} short" if short else ""))
+            lines.append(
+                f"{name or '(none)'} {kept.get(name, 0):,} of {limit:,}{beyond}"
+                + (f", {short:,} short" if short else "")
+            )
         return [*lines, f"{wanted - missing:,} of {wanted:,} wanted, {missing:,} short"] if missing else lines

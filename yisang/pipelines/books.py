@@ -22,7 +22,7 @@ class BooksError(YisangError):
     """Records are missing, or there are more than there should be."""
 
 
-class StepBooks(msgspec.Struct, frozen=True, rename={"taken": "in"}):
+class StepBooks(msgspec.Struct, frozen=True, omit_defaults=True, rename={"taken": "in"}):
     """One step: `taken` (written `in`) + born = kept + the sum of dropped + dead.
 
     dropped_by_category and dropped_by_licence split what was dropped. notes: what the step says in words.

@@ -12,14 +12,21 @@ from recipes_for_tests.helpers import LICENCE
 from yisang.pipelines.stages.benchmarks import Question, Questions
 from yisang.records import Prompt, Record, Trace, content_id
 
-NOUNS = (
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+NOUNS = _words(
     "농부 학생 의사 화가 목수 선장 기차 자전거 우체국 도서관 박물관 시장 강물 바람 구름 별빛 사과나무 감자밭 벽돌 유리창 "
     "지붕 계단 시계탑 연필 공책 물감 악보 북소리 종소리 눈사람 겨울 여름밤 새벽 저녁놀 언덕길 골목 운동장 교실 실험실 현미경 "
     "전구 자석 톱니바퀴 삼각형 원기둥 대각선 확률 함수 그래프 부등식 단백질 세포막 화산재 지진파 판결문 계약서 세금 이자율 환율 주식"
-).split()
-VERBS = "센다 옮긴다 고친다 그린다 접는다 붙인다 나눈다 더한다 잰다 묻는다 듣는다 적는다 만든다 심는다 연다 닫는다 찾는다 꺼낸다".split()
-PARTICLES = "은 는 이 가 을 를 에서 에게 까지 부터 보다 으로 와 의 도 만".split()
-LATIN = "GDP API DNA CPU km LED".split()
+)
+VERBS = _words(
+    "센다 옮긴다 고친다 그린다 접는다 붙인다 나눈다 더한다 잰다 묻는다 듣는다 적는다 만든다 심는다 연다 닫는다 찾는다"
+)
+PARTICLES = _words("은 는 이 가 을 를 에서 에게 까지 부터 보다 으로 와 의 도 만")
+LATIN = _words("GDP API DNA CPU km LED")
 
 
 def sentence(draw: random.Random, words: int) -> list[str]:
@@ -53,8 +60,34 @@ def item(number: int) -> Question:
     return Question(f"i{number}", " ".join([*sentence(draw, 4), f"{number}명이", *sentence(draw, 25)]))
 
 
+BOILERPLATE = (
+    "다음 글을 끝까지 천천히 읽고 물음에 알맞은 답을 하나만 골라 그 번호를 답안지의 정해진 자리에 굵고 또렷하게 쓰시오"
+)
+"""Eighteen words that nobody has told us of, in many items and in many prompts."""
+
+
 def benchmark(items: int, name: str = "planted") -> Questions:
-    return Questions(name, tuple(map(item, range(items))))
+    """`items` made-up items, and half as many that begin with the boilerplate."""
+    plain = map(item, range(items))
+    headed = (Question(f"b{number}", f"{BOILERPLATE} {_headed(number)}") for number in range(items // 2))
+    return Questions(name, (*plain, *headed))
+
+
+def _headed(number: int) -> str:
+    return " ".join(sentence(random.Random(f"headed {number}"), 15))
+
+
+def boilerplate(count: int) -> list[Prompt]:
+    """Prompts with the boilerplate and a question of their own."""
+    draws = (random.Random(f"own {number}") for number in range(count))
+    return [
+        prompt(f"own {number}", f"{BOILERPLATE} {' '.join(sentence(draw, 20))}") for number, draw in enumerate(draws)
+    ]
+
+
+def headed_leak(number: int) -> Prompt:
+    """An item with its boilerplate, copied."""
+    return prompt(f"headed leak {number}", f"{BOILERPLATE} {_headed(number)}")
 
 
 def with_other_particles(text: str) -> str:

@@ -97,7 +97,9 @@ def read_items(source: Source, where: str) -> Iterator[Prompt]:
                     f"corpus: {item.where}: {item.message}. Mend that row, or take it out of the file."
                 )
             if not isinstance(item, Prompt):
-                raise UsageError(f"Step {where}: {source.name} gives {type(item).__name__}s; a benchmark's items are prompts.")
+                raise UsageError(
+                    f"Step {where}: {source.name} gives {type(item).__name__}s; a benchmark's items are prompts."
+                )
             read += 1
             yield item
     if not read:
@@ -167,7 +169,11 @@ def _read(boundary: Boundary, reading: Reading) -> Index:
     for row in table.to_pylist():
         units = {name: row[name].split(" ") if row[name] else [] for name in names}
         items.append(Item(row["benchmark"], row["id"], Text(units, tuple(row["pieces"]))))
-    return Index(reading, items, {name: _grams(grams.filter(pc.equal(grams["pass"], name)), reading.size(name)) for name in names})
+    return Index(
+        reading,
+        items,
+        {name: _grams(grams.filter(pc.equal(grams["pass"], name)), reading.size(name)) for name in names},
+    )
 
 
 def _grams(table: pa.Table, n: int) -> Grams:

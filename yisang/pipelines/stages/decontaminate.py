@@ -58,7 +58,8 @@ class Decontaminate(Stage):
     stop_prompts, stop_items: an n-gram is boilerplate, and removes nothing, if it stands in more than `stop_prompts` different prompts
     of the corpus and in at least `stop_items` differently worded items. Both, since a leaked question that was copied a
     thousand times is still one item's: what tells an item from others is never stopped, and the pass `whole` knows no stop
-    list. None stops nothing. What was stopped stands in the books and in the table `stopped`; a record that is kept though it shares
+    list. An n-gram of which more than half stands in such ones is stopped with them, as a common word that follows a phrase makes
+    another n-gram of it. None stops nothing. What was stopped stands in the books and in the table `stopped`; a record that is kept though it shares
     such an n-gram has their number as its measure `stopped_ngrams`. Both bounds are ours.
     """
 
@@ -81,20 +82,31 @@ class Decontaminate(Stage):
         names = [source.name for source in self.benchmarks]
         if not names or len(set(names)) < len(names):
             has = ", ".join(names) or "none"
-            raise UsageError(f"Step {self.name}: benchmarks must be one or more sources, each with a name of its own; given: {has}.")
+            raise UsageError(
+                f"Step {self.name}: benchmarks must be one or more sources, each with a name of its own; given: {has}."
+            )
         for name, least in (("stop_prompts", 0), ("stop_items", 2)):
             value = getattr(self, name)
             if name == "stop_prompts" and value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UsageError(f"Step {self.name}: {name} is {value!r}; it must be a whole number from {least} upwards.")
+                raise UsageError(
+                    f"Step {self.name}: {name} is {value!r}; it must be a whole number from {least} upwards."
+                )
         _ = self.reading
 
     @functools.cached_property
     def reading(self) -> Reading:
         """How texts are read. Raises UsageError for what it cannot be."""
         return Reading(
-            self.language, self.analyser, self.n, self.raw_n, self.raw_units, self.whole_min, self.passes, self.directives
+            self.language,
+            self.analyser,
+            self.n,
+            self.raw_n,
+            self.raw_units,
+            self.whole_min,
+            self.passes,
+            self.directives,
         )
 
     def phases(self) -> list[Phase]:
@@ -113,7 +125,7 @@ class Decontaminate(Stage):
         also = self._directives(record, prompt)
         for found in _of_prompt(index, (prompt.text, *prompt.options), also):
             yield "prompt", found
-        said = (record.text,) if isinstance(record, Trace) else ()
+        said: tuple[str, ...] = (record.text,) if isinstance(record, Trace) else ()
         if isinstance(record, Example):
             said = tuple(message.content for message in record.messages if message.content != prompt.text)
         if said:
@@ -180,10 +192,17 @@ _STOPPED = pa.schema(
         ("prompts", pa.int64()),
         ("items", pa.int64()),
         ("benchmarks", pa.list_(pa.string())),
+        ("beside", pa.bool_()),
     ]
 )
 _REMOVED = pa.schema(
-    [("benchmark", pa.string()), ("pass", pa.string()), ("items", pa.int64()), ("inside", pa.int64()), ("records", pa.int64())]
+    [
+        ("benchmark", pa.string()),
+        ("pass", pa.string()),
+        ("items", pa.int64()),
+        ("inside", pa.int64()),
+        ("records", pa.int64()),
+    ]
 )
 _TOTAL = pa.schema([("read", pa.int64()), ("removed", pa.int64()), ("kept_for_stop", pa.int64())])
 
@@ -274,17 +293,15 @@ class Stopped(_DecontaminationPhase):
             return []
         pairs = np.unique(np.stack([shared.found[grams], shared.prompt[grams].view(np.int64)]), axis=1)
         found, prompts = np.unique(pairs[0], return_counts=True)
-        rows = []
-        for number, count in zip(found[prompts > most], prompts[prompts > most], strict=True):
-            name, key = PASSES[int(number) >> 32], int(number) & 0xFFFFFFFF
-            items = [index.items[item] for item in index.items_of(name, key)]
-            worded = len({item.text.said for item in items})
-            if worded >= self.step.stop_items:
-                benchmarks = sorted({item.benchmark for item in items})
-                words = index.words_of(name, key)
-                rows.append(
-                    {"pass": name, "key": key, "ngram": words, "prompts": int(count), "items": worded, "benchmarks": benchmarks}
-                )
+        rows: list[dict[str, Any]] = []
+        for name in index.grams:
+            own = found >> 32 == PASSES.index(name)
+            counts = dict(zip((found[own] & 0xFFFFFFFF).tolist(), prompts[own].tolist(), strict=True))
+            common = [_stopped_row(index, name, key, count) for key, count in counts.items() if count > most]
+            common = [row for row in common if row["items"] >= self.step.stop_items]
+            keys = {row["key"] for row in common}
+            beside = index.mostly_in(name, counts.keys() - keys, keys) if keys else []
+            rows += common + [_stopped_row(index, name, key, counts[key], beside=True) for key in beside]
         return rows
 
     def notes(self, boundary: Boundary) -> list[str]:
@@ -301,13 +318,30 @@ class Stopped(_DecontaminationPhase):
                     f"{row['benchmark']}: {row['items']:,} items, {row['records']:,} records ({by_pass})"
                     + (f"; {short:,} items too short to be looked for inside of a text" if short else "")
                 )
-        stopped.sort(key=lambda row: (-row["prompts"], row["pass"], row["ngram"]))
+        common = [row for row in stopped if not row["beside"]]
+        common.sort(key=lambda row: (-row["prompts"], row["pass"], row["ngram"]))
         if stopped:
-            kept = total["kept_for_stop"]
-            lines.append(f"{len(stopped):,} n-grams stopped as boilerplate; {kept:,} records kept that share nothing else")
-        for row in stopped[:SHOWN]:
+            beside, kept = len(stopped) - len(common), total["kept_for_stop"]
+            lines.append(
+                f"{len(common):,} n-grams stopped as boilerplate, and {beside:,} of which more than half stands in these; "
+                f"{kept:,} records kept that share nothing else"
+            )
+        for row in common[:SHOWN]:
             lines.append(f"stopped ({row['pass']}, {row['prompts']:,} prompts, {row['items']:,} items): {row['ngram']}")
         return lines
+
+
+def _stopped_row(index: Index, name: Pass, key: int, prompts: int, beside: bool = False) -> dict[str, Any]:
+    items = [index.items[item] for item in index.items_of(name, key)]
+    return {
+        "pass": name,
+        "key": key,
+        "ngram": index.words_of(name, key),
+        "prompts": prompts,
+        "items": len({item.text.said for item in items}),
+        "benchmarks": sorted({item.benchmark for item in items}),
+        "beside": beside,
+    }
 
 
 def _all_matches(boundary: Boundary, manifest: Manifest) -> _Shared:
@@ -316,7 +350,9 @@ def _all_matches(boundary: Boundary, manifest: Manifest) -> _Shared:
         table = _shard_table(boundary, manifest, shard.index)
         if table is not None:
             row, name, key = (table[column].to_numpy().astype(np.int64) for column in ("row", "pass", "key"))
-            for column, values in zip(columns, (shard.index << 32 | row, table["prompt"].to_numpy(), name << 32 | key), strict=True):
+            for column, values in zip(
+                columns, (shard.index << 32 | row, table["prompt"].to_numpy(), name << 32 | key), strict=True
+            ):
                 column.append(values)
     return _Shared(*map(np.concatenate, columns))
 
@@ -348,7 +384,13 @@ def _removed(index: Index, shared: _Shared) -> list[dict[str, Any]]:
             here = own if not name else own & (shared.found >> 32 == PASSES.index(name))
             records = len(np.unique(shared.record[here]))
             rows.append(
-                {"benchmark": benchmark, "pass": name, "items": items[benchmark], "inside": inside[benchmark], "records": records}
+                {
+                    "benchmark": benchmark,
+                    "pass": name,
+                    "items": items[benchmark],
+                    "inside": inside[benchmark],
+                    "records": records,
+                }
             )
     return rows
 
