@@ -243,7 +243,7 @@ class Index:
     def __init__(self, reading: Reading, items: Sequence[Item], grams: dict[Pass, Grams] | None = None):
         self.reading, self.items = reading, items
         names = [name for name in reading.passes if name in ("segmented", "raw")]
-        self._units = {name: [item.text.units[name] for item in items] for name in names}
+        self._units: dict[Pass, list[list[str]]] = {name: [item.text.units[name] for item in items] for name in names}
         self.grams = grams or {name: grams_of(units, reading.size(name)) for name, units in self._units.items()}
         self._equal = self._by_text(lambda said: said) if "whole" in reading.passes else {}
         self._digitless = self._by_text(self._bare) if "digitless" in reading.passes else {}
