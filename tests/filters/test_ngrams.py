@@ -18,10 +18,14 @@ from yisang.filters.ngrams import (
     width,
     without_digits,
 )
+from yisang.languages import load
+
+
+LABELS = "".join(load("ko").grading["labels"])
 
 
 def words(text: str) -> list[str]:
-    return normalise(text).split()
+    return normalise(text, LABELS).split()
 
 
 @pytest.mark.parametrize(
@@ -52,6 +56,11 @@ def test_what_does_not_make_another_question_is_gone(one, other):
 )
 def test_what_looks_like_a_label_or_a_thousand_is_left(text, left):
     assert words(text) == left
+
+
+def test_letters_that_label_options_are_the_language_s():
+    assert normalise("가. 사과 나. 배").split() == ["가.", "사과", "나.", "배"]
+    assert words("가. 사과 나. 배") == ["사과", "배"]
 
 
 def test_squashing_leaves_letters_digits_and_arithmetic():

@@ -41,6 +41,7 @@ from yisang.filters.ngrams import (
     width,
     without_digits,
 )
+from yisang.languages import load
 
 Pass = Literal["segmented", "raw", "whole", "digitless"]
 Where = Literal["prompt", "trace"]
@@ -72,7 +73,7 @@ class Text:
 class Reading:
     """How texts are read before they are compared, benchmarks and corpus alike.
 
-    language, analyser: see `analysers`. n, raw_n: units of an n-gram in the two passes. raw_units: what those of the raw pass are.
+    language, analyser: see `analysers`; the language's [grading] labels are those of options. n, raw_n: units of an n-gram in the two passes. raw_units: what those of the raw pass are.
     whole_min: columns (`ngrams.width`) that an item must take to be looked for inside of texts. directives: phrases that are
     taken out of texts and items first, as they stand in many.
     """
@@ -86,6 +87,7 @@ class Reading:
     passes: tuple[Pass, ...] = PAPER
     directives: tuple[str, ...] = ()
     _cut: Analyser = field(init=False, repr=False)
+    _labels: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("n", "raw_n", "whole_min"):
@@ -104,10 +106,11 @@ class Reading:
         object.__setattr__(self, "passes", tuple(name for name in PASSES if name in self.passes))
         object.__setattr__(self, "directives", tuple(sorted(set(self.directives))))
         object.__setattr__(self, "_cut", analyser(self.analyser, self.language))
+        object.__setattr__(self, "_labels", "".join(load(self.language).grading.get("labels", ())))
 
     def identity(self) -> dict[str, Any]:
         names = ("language", "n", "raw_n", "raw_units", "whole_min", "passes", "directives")
-        return {**{name: getattr(self, name) for name in names}, **self._cut.identity()}
+        return {**{name: getattr(self, name) for name in names}, "labels": self._labels, **self._cut.identity()}
 
     def size(self, name: Pass) -> int:
         """Units of an n-gram in a pass."""
@@ -116,7 +119,7 @@ class Reading:
     def read(self, parts: Sequence[str], also: Sequence[str] = ()) -> Text:
         """parts: a question and its options, or one text. also: directives of this text alone."""
         pieces = [masked(part, (*self.directives, *also)) for part in parts]
-        normal = [[normalise(piece) for piece in part] for part in pieces]
+        normal = [[normalise(piece, self._labels) for piece in part] for part in pieces]
         units: dict[Pass, list[str]] = {}
         if "segmented" in self.passes:
             units["segmented"] = _with_gaps([self._cut(piece) for piece in part] for part in normal)

@@ -27,8 +27,6 @@ GAP = ""
 
 # ① and the like have lost their circles after NFKC, so they go before it: numbers, letters, and ㉠ ㉮ in circles.
 _CIRCLED = re.compile("[\u2460-\u2473\u24b6-\u24ea\u2776-\u2793\u3260-\u327e]")
-_SIGN = r"(?:[0-9]{1,2}|[a-j]|[가나다라마바사아자차]|[\u1100-\u1112])"
-_LABEL = re.compile(rf"(?<!\S)(?:\(?{_SIGN}\)|{_SIGN}[.:](?!\S))")
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _SAME = str.maketrans({"×": "*", "÷": "/", "−": "-", "∕": "/", "∗": "*"})
 _PUNCTUATION = re.compile(r"(?:_|[^\w+\-*/^=<>%])+")
@@ -39,11 +37,19 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """Odd, as a factor of a polynomial modulo 2**64 must be to lose nothing; this one is 2**64 over the golden ratio."""
 
 
-def normalise(text: str) -> str:
+def normalise(text: str, labels: str = "") -> str:
     """The text without what does not make it another question: NFKC (full-width forms, ligatures), case folded, no commas within
-    numbers, no labels of options (①, (1), 1., A., 가., ㄱ)) where they begin a word."""
+    numbers, no labels of options (①, (1), 1., A.) where they begin a word. labels: other letters of the language that label
+    options."""
     text = unicodedata.normalize("NFKC", _CIRCLED.sub(" ", nfc(text))).casefold()
-    return nfc(_LABEL.sub(" ", _THOUSANDS.sub("", text)))
+    return nfc(_label(labels).sub(" ", _THOUSANDS.sub("", text)))
+
+
+@functools.cache
+def _label(letters: str) -> re.Pattern[str]:
+    own = "".join(f"|{re.escape(unicodedata.normalize('NFKC', letter).casefold())}" for letter in letters)
+    sign = f"(?:[0-9]{{1,2}}|[a-j]{own})"
+    return re.compile(rf"(?<!\S)(?:\(?{sign}\)|{sign}[.:](?!\S))")
 
 
 def squash(normalised: str) -> str:

@@ -3,7 +3,7 @@
 Group(key=category, fn=Quota({"Code": 100}), order=HashOrder("salt"))
 
 Nothing is taken twice: a category that has fewer records than its quota stays short, and the books of the run say by how many
-(the paper composes by quotas and draws none more than once: arXiv 2510.04230, table 3 and section 5.3).
+(the paper composes by quotas and draws none more than once: arXiv 2510.04230, table 3).
 """
 
 from __future__ import annotations
