@@ -59,6 +59,11 @@ def test_units_of_other_scripts(text, units):
     assert KO(text) == units
 
 
+def test_an_address_or_a_formula_is_one_unit_however_long():
+    for word in ("https://img.example/thumb/R1280x0/?scode=a&fname=https%3A%2F%2Fblog.example%2Fb.png", "a+b=c," * 30):
+        assert len(KO(word)) == 1
+
+
 def test_a_word_that_is_a_particle_stays():
     assert KO("이 은 는 가") == ["이", "은", "는", "가"]
 

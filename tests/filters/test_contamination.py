@@ -108,6 +108,7 @@ def test_a_question_that_many_share_is_no_leak_without_its_options():
     own = index(MCQ)
     assert found(own, MCQ[0]) == set()
     assert found(own, *MCQ[:3]) == set()  # eleven words of it
+    assert found(own, f"왜 {max(MCQ, key=len)}는 말은 틀린가?") == set()
     # The twin that leaves options out finds this question in every exam.
     assert found(index(MCQ[:1], whole_min=14, n=3), f"(1번) {MCQ[0]}", "가", "나") != set()
 

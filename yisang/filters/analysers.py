@@ -4,7 +4,7 @@ The paper (arXiv 2510.04230, section 5.3) cuts with MeCab-KO, a library and a di
 "mecab-ko" here, for who has it. The analyser "words" needs nothing but Python:
 
     a word stands between two blanks; its punctuation and the particles behind it (the language's [terms] endings) are taken
-    away, as many as there are: 학교에서는, → 학교, 12개를 → 12개, x^2+3x → x23x.
+    away, as many as there are: 학교에서는, → 학교, 12개를 → 12개, x^2+3x → x23x. So is an address of a page one unit.
 
 Why words without particles and not morphemes: to split a Korean word into morphemes takes a dictionary, to take its particles off
 takes a list. Particles are what changes when a question is put into other words, so that 은 for 이 hides no copy. (With
@@ -12,7 +12,7 @@ takes a list. Particles are what changes when a question is put into other words
 whole: cut at each sign, the solution of a quadratic equation alone would be an n-gram, and it stands in every trace.
 
 What "words" misses: a copy whose words are spaced otherwise (할 수 있다, 할수있다), other endings of verbs (했다, 하였다), and, as 13
-words are as long as some 25 morphemes, partial copies of 7 to 12 words. A copy of the whole item with other blanks is found by
+words are as long as some 23 morphemes, partial copies of 7 to 12 words. A copy of the whole item with other blanks is found by
 the pass "whole" of `contamination`. A noun that ends as a particle does loses its end (나이 → 나), with a particle or without, so
 that it is the same unit everywhere; that it is also another noun's matters little to 13 in a row.
 
@@ -58,7 +58,7 @@ class Words:
 
     def __call__(self, text: str) -> list[str]:
         cut = _cutter(self._endings)
-        return [unit for word in text.split() for unit in (cut(word) if len(word) <= _LONGEST else _runs(word))]
+        return [unit for word in text.split() for unit in (cut if len(word) <= _LONGEST else _whole)(word)]
 
     def identity(self) -> dict[str, Any]:
         return {"analyser": "words", "language": self.language, "endings": self._endings}
@@ -72,17 +72,19 @@ def _cutter(endings: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
 
     @functools.lru_cache(1 << 18)
     def cut(word: str) -> tuple[str, ...]:
-        if _UNSPACED.search(word):
-            return _runs(word)
-        letters = "".join(_WORD.findall(word))
-        found = ending.fullmatch(letters) if ending is not None else None
-        return (found[1],) if found else (letters,) if letters else ()
+        units = _whole(word)
+        found = ending.fullmatch(units[0]) if ending is not None and len(units) == 1 else None
+        return (found[1],) if found else units
 
     return cut
 
 
-def _runs(word: str) -> tuple[str, ...]:
-    return tuple(run for piece in _WORD.findall(word) for run in _RUN.findall(piece))
+def _whole(word: str) -> tuple[str, ...]:
+    """A word without its punctuation; one in a script without blanks, cut."""
+    pieces = _WORD.findall(word)
+    if _UNSPACED.search(word):
+        return tuple(run for piece in pieces for run in _RUN.findall(piece))
+    return ("".join(pieces),) if pieces else ()
 
 
 @dataclass(frozen=True)
