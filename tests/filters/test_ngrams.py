@@ -20,7 +20,6 @@ from yisang.filters.ngrams import (
 )
 from yisang.languages import load
 
-
 LABELS = "".join(load("ko").grading["labels"])
 
 

@@ -42,6 +42,8 @@ _UNSPACED = re.compile(f"[{_HIRAGANA}{_KATAKANA}{_HAN}]")
 _RUN = re.compile(f"[{_HIRAGANA}]+|[{_KATAKANA}]+|[{_HAN}]|[^{_HIRAGANA}{_KATAKANA}{_HAN}]+")
 _LONGEST = 40
 """Characters of a word at most; what is longer is none, and has no particle behind it."""
+_KNOWN = 1 << 17
+"""Words whose units are kept at most."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +59,38 @@ class Words:
         object.__setattr__(self, "_endings", tuple(sorted(endings)))
 
     def __call__(self, text: str) -> list[str]:
-        cut = _cutter(self._endings)
-        return [unit for word in text.split() for unit in (cut if len(word) <= _LONGEST else _whole)(word)]
+        cutter = _cutter(self._endings)
+        known = cutter.known
+        units: list[str] = []
+        for word in text.split():
+            units += known.get(word) or cutter(word)
+        return units
 
     def identity(self) -> dict[str, Any]:
         return {"analyser": "words", "language": self.language, "endings": self._endings}
 
 
-@functools.cache
-def _cutter(endings: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
-    """Word → units. Words recur, so the answers are kept: a corpus has a few hundred thousand of them."""
-    # The shortest stem behind which there are nothing but endings, so that a stem does not depend on how many there are.
-    ending = re.compile(f"(.+?)(?:{'|'.join(map(re.escape, endings))})+") if endings else None
+class _Cutter:
+    """Word → units. Most of a text is made of a few thousand words, whose units are kept in `known`."""
 
-    @functools.lru_cache(1 << 18)
-    def cut(word: str) -> tuple[str, ...]:
+    def __init__(self, endings: tuple[str, ...]):
+        # The shortest stem behind which there are nothing but endings, so that a stem does not depend on how many there are.
+        self._ending = re.compile(f"(.+?)(?:{'|'.join(map(re.escape, endings))})+") if endings else None
+        self.known: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, word: str) -> tuple[str, ...]:
         units = _whole(word)
-        found = ending.fullmatch(units[0]) if ending is not None and len(units) == 1 else None
-        return (found[1],) if found else units
+        if len(word) > _LONGEST:
+            return units
+        found = self._ending.fullmatch(units[0]) if self._ending is not None and len(units) == 1 else None
+        units = (found[1],) if found else units
+        if len(self.known) >= _KNOWN:
+            self.known.clear()
+        self.known[word] = units
+        return units
 
-    return cut
+
+_cutter = functools.cache(_Cutter)
 
 
 def _whole(word: str) -> tuple[str, ...]:

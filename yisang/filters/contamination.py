@@ -185,13 +185,16 @@ class Grams:
 
     def find(self, units: list[str], items: Sequence[list[str]]) -> dict[int, int]:
         """The n-grams among `units`, and how often each. items: the units of each item in this pass."""
-        hashes, places = gram_hashes(units, self.n)
         found: dict[int, int] = {}
-        likely = np.flatnonzero(self._table[hashes >> self._shift]) if len(self) and len(hashes) else ()
-        for number in likely:
-            value, place = hashes[number], int(places[number])
-            key = int(np.searchsorted(self.hashes, value))
-            while key < len(self) and self.hashes[key] == value:
+        hashes, places = gram_hashes(units, self.n)
+        if not len(self) or not len(hashes):
+            return found
+        likely = np.flatnonzero(self._table[hashes >> self._shift])
+        firsts = np.minimum(np.searchsorted(self.hashes, hashes[likely]), len(self) - 1)
+        equal = self.hashes[firsts] == hashes[likely]
+        for number, key in zip(likely[equal].tolist(), firsts[equal].tolist(), strict=True):
+            place = int(places[number])
+            while key < len(self) and self.hashes[key] == hashes[number]:
                 own, start = items[self.first[key]], self.place[key]
                 if own[start : start + self.n] == units[place : place + self.n]:
                     found[key] = found.get(key, 0) + 1
@@ -241,7 +244,7 @@ def _variants(
 
 
 class Index:
-    """The items of all benchmarks, to look texts up in. In memory: the items' texts, and some 40 bytes for each n-gram."""
+    """The items of all benchmarks, to look texts up in. In memory: the items' words, and some 45 bytes for each n-gram."""
 
     def __init__(self, reading: Reading, items: Sequence[Item], grams: dict[Pass, Grams] | None = None):
         self.reading, self.items = reading, items

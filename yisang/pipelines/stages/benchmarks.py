@@ -166,8 +166,11 @@ def _read(boundary: Boundary, reading: Reading) -> Index:
     assert grams is not None
     names: list[Pass] = [name for name in PASSES if name in reading.passes and name in ("segmented", "raw")]
     items = []
+    once: dict[str, str] = {}  # a word that stands in many items is one string
     for row in table.to_pylist():
-        units = {name: row[name].split(" ") if row[name] else [] for name in names}
+        units = {
+            name: [once.setdefault(unit, unit) for unit in row[name].split(" ")] if row[name] else [] for name in names
+        }
         items.append(Item(row["benchmark"], row["id"], Text(units, tuple(row["pieces"]))))
     return Index(
         reading,

@@ -5,8 +5,9 @@
     stopped    which n-grams are boilerplate, and how many records each benchmark removes; one shard
     (decide)   a Drop with its evidence for each record that shares something else
 
-In memory of a worker: the items' texts and some 40 bytes for each of their n-grams (`bench.decontaminate` measures it), and what
-the records of one shard share with them. The shard `stopped` holds what all records share, 24 bytes each.
+In memory of a worker: the items' words, some 45 bytes for each of their n-grams, the units of frequent words (`bench.decontaminate`
+measures all of it), and what the records of one shard share with the items. The shard `stopped` holds what all records share, 24
+bytes for each n-gram of a record.
 """
 
 from __future__ import annotations
