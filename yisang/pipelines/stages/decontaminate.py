@@ -16,20 +16,20 @@ import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from yisang.errors import UsageError
 from yisang.filters.analysers import AnalyserName
 from yisang.filters.contamination import PAPER, PASSES, WHERES, Found, Index, Item, Pass, Reading, Where
 from yisang.filters.ngrams import RawUnits, unit_hash
-from yisang.pipelines.boundary import Boundary, Manifest, ShardWriter
+from yisang.pipelines.boundary import Boundary, ShardWriter
 from yisang.pipelines.identity import identity
 from yisang.pipelines.phases import Inputs, Phase, Setting, Work, counted, even_slices
 from yisang.pipelines.stages.benchmarks import known, read_index, read_items, write_index
+from yisang.pipelines.stages.matches import MATCHES, Shared, all_matches, removed_rows, shard_table, stopped_rows
 from yisang.pipelines.steps import Stage
 from yisang.records import Drop, Example, Prompt, Record, Trace, nfc, with_measures
 from yisang.sources.base import Source
@@ -175,16 +175,6 @@ class _DecontaminationPhase(Phase):
         return {"step": self.step.name, **identity(type(self.step), self.step.name), "fields": fields}
 
 
-_MATCHES = pa.schema(
-    [
-        ("row", pa.int32()),
-        ("prompt", pa.uint64()),
-        ("where", pa.int8()),
-        ("pass", pa.int8()),
-        ("key", pa.int32()),
-        ("times", pa.int32()),
-    ]
-)
 _STOPPED = pa.schema(
     [
         ("pass", pa.string()),
@@ -250,15 +240,7 @@ class Matches(_DecontaminationPhase):
             for where, found in self.step.shared(index, record):
                 rows.append((number, whose, WHERES.index(where), PASSES.index(found.name), found.key, found.times))
         if rows:
-            out.table("matches", pa.table([list(column) for column in zip(*rows, strict=True)], schema=_MATCHES))
-
-
-class _Shared(NamedTuple):
-    """All matches, as columns. record: the shard and the row in it; found: the pass and the key in it."""
-
-    record: Any
-    prompt: Any
-    found: Any
+            out.table("matches", pa.table([list(column) for column in zip(*rows, strict=True)], schema=MATCHES))
 
 
 @dataclass(frozen=True)
@@ -273,37 +255,19 @@ class Stopped(_DecontaminationPhase):
 
     def run(self, work: Work, inputs: Inputs, out: ShardWriter, setting: Setting) -> None:
         index = read_index(inputs.boundaries[0], self.step.reading)
-        shared = _all_matches(inputs.boundaries[1], inputs.manifests[1])
-        stopped = self._stopped(index, shared)
+        shared = all_matches(inputs.boundaries[1], inputs.manifests[1])
+        stopped = stopped_rows(index, shared, self.step.stop_prompts, self.step.stop_items)
         out.table("stopped", pa.Table.from_pylist(stopped, schema=_STOPPED))
         numbers = [PASSES.index(row["pass"]) << 32 | row["key"] for row in stopped]
         left = ~np.isin(shared.found, np.array(numbers, np.int64))
-        removed = _Shared(*(column[left] for column in shared))
-        out.table("removed", pa.Table.from_pylist(_removed(index, removed), schema=_REMOVED))
+        removed = Shared(*(column[left] for column in shared))
+        out.table("removed", pa.Table.from_pylist(removed_rows(index, removed), schema=_REMOVED))
         total = {
             "read": sum(shard.read for shard in inputs.manifests[1].shards),
             "removed": len(np.unique(removed.record)),
             "kept_for_stop": len(np.setdiff1d(shared.record, removed.record)),
         }
         out.table("total", pa.Table.from_pylist([total], schema=_TOTAL))
-
-    def _stopped(self, index: Index, shared: _Shared) -> list[dict[str, Any]]:
-        most = self.step.stop_prompts
-        grams = shared.found < PASSES.index("whole") << 32
-        if most is None or not grams.any():
-            return []
-        pairs = np.unique(np.stack([shared.found[grams], shared.prompt[grams].view(np.int64)]), axis=1)
-        found, prompts = np.unique(pairs[0], return_counts=True)
-        rows: list[dict[str, Any]] = []
-        for name in index.grams:
-            own = found >> 32 == PASSES.index(name)
-            counts = dict(zip((found[own] & 0xFFFFFFFF).tolist(), prompts[own].tolist(), strict=True))
-            common = [_stopped_row(index, name, key, count) for key, count in counts.items() if count > most]
-            common = [row for row in common if row["items"] >= self.step.stop_items]
-            keys = {row["key"] for row in common}
-            beside = index.mostly_in(name, counts.keys() - keys, keys) if keys else []
-            rows += common + [_stopped_row(index, name, key, counts[key], beside=True) for key in beside]
-        return rows
 
     def notes(self, boundary: Boundary) -> list[str]:
         tables = [boundary.table(role) for role in ("total", "removed", "stopped")]
@@ -332,70 +296,6 @@ class Stopped(_DecontaminationPhase):
         return lines
 
 
-def _stopped_row(index: Index, name: Pass, key: int, prompts: int, beside: bool = False) -> dict[str, Any]:
-    items = [index.items[item] for item in index.items_of(name, key)]
-    return {
-        "pass": name,
-        "key": key,
-        "ngram": index.words_of(name, key),
-        "prompts": prompts,
-        "items": len({item.text.said for item in items}),
-        "benchmarks": sorted({item.benchmark for item in items}),
-        "beside": beside,
-    }
-
-
-def _all_matches(boundary: Boundary, manifest: Manifest) -> _Shared:
-    columns: list[list[Any]] = [[np.empty(0, np.int64)], [np.empty(0, np.uint64)], [np.empty(0, np.int64)]]
-    for shard in manifest.shards:
-        table = _shard_table(boundary, manifest, shard.index)
-        if table is not None:
-            row, name, key = (table[column].to_numpy().astype(np.int64) for column in ("row", "pass", "key"))
-            for column, values in zip(
-                columns, (shard.index << 32 | row, table["prompt"].to_numpy(), name << 32 | key), strict=True
-            ):
-                column.append(values)
-    return _Shared(*map(np.concatenate, columns))
-
-
-def _shard_table(boundary: Boundary, manifest: Manifest, index: int) -> pa.Table | None:
-    """The matches of a shard."""
-    for shard in manifest.shards:
-        for part in shard.parts if shard.index == index else ():
-            if part.role == "matches":
-                with boundary.open(part) as file:
-                    return pq.read_table(file)
-    return None
-
-
-def _removed(index: Index, shared: _Shared) -> list[dict[str, Any]]:
-    """For each benchmark, and each pass of it, its items and the records that share something with one."""
-    names = list(dict.fromkeys(item.benchmark for item in index.items))
-    found, which = np.unique(shared.found, return_inverse=True)
-    of = np.zeros((len(found), len(names)), np.bool_)
-    for place, number in enumerate(map(int, found)):
-        for item in index.items_of(PASSES[number >> 32], number & 0xFFFFFFFF):
-            of[place, names.index(index.items[item].benchmark)] = True
-    items = Counter(item.benchmark for item in index.items)
-    inside = Counter(item.benchmark for item in index.items if index.inside(item))
-    rows = []
-    for column, benchmark in enumerate(names):
-        own = of[which, column] if len(found) else np.zeros(0, np.bool_)
-        for name in ("", *index.reading.passes):
-            here = own if not name else own & (shared.found >> 32 == PASSES.index(name))
-            records = len(np.unique(shared.record[here]))
-            rows.append(
-                {
-                    "benchmark": benchmark,
-                    "pass": name,
-                    "items": items[benchmark],
-                    "inside": inside[benchmark],
-                    "records": records,
-                }
-            )
-    return rows
-
-
 @dataclass(frozen=True)
 class Decide(_DecontaminationPhase):
     """Drops each record that shares something that is not stopped, and says what."""
@@ -412,7 +312,7 @@ class Decide(_DecontaminationPhase):
         rows = stopped_table.to_pylist() if stopped_table is not None else []
         stopped = {(row["pass"], row["key"]) for row in rows}
         shared: dict[int, list[tuple[Where, Found]]] = {}
-        table = _shard_table(inputs.boundaries[2], inputs.manifests[2], work.index)
+        table = shard_table(inputs.boundaries[2], inputs.manifests[2], work.index)
         for row in table.to_pylist() if table is not None else []:
             found = Found(PASSES[row["pass"]], row["key"], row["times"])
             shared.setdefault(row["row"], []).append((WHERES[row["where"]], found))
