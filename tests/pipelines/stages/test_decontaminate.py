@@ -616,7 +616,6 @@ def test_real_benchmarks_find_each_other_where_one_was_made_of_the_other(tmp_pat
     left = {
         language: sum(record.source == f"mgsm_{language}" for record in result.kept) for language in ("en", "de", "ja")
     }
-    print(left, notes(result))
     assert left == {"en": 0, "de": 250, "ja": 250}
 
 
