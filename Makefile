@@ -46,6 +46,7 @@ test: check
 bench: $(TEST)
 	$(BIN)/python -m bench.overhead
 	$(BIN)/python -m bench.thresholds
+	$(BIN)/python -m bench.decontaminate
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.chaos
 	$(BIN)/python -m bench.tasks

@@ -118,3 +118,44 @@ def test_a_recipe_that_changes_its_limits_afterwards_changes_nothing():
     quota = Quota(limits)
     limits["Code"] = 5
     assert kept(quota, prompts(5)) == 1
+
+
+# Extra items, and what is short
+
+
+def test_extra_items_are_taken_beyond_the_limit_and_marked():
+    quota = Quota({"Code": 3}, extra={"Code": 2})
+    found = list(quota(iter(prompts(7))))
+    assert [record.measures for record in found[:5]] == [{"quota_extra": extra} for extra in (False,) * 3 + (True,) * 2]
+    assert [(drop.reason, drop.evidence["quota"]) for drop in found[5:]] == [("over_quota", 5)] * 2
+    # A slice of one category, with exam items for the format of their answers.
+    sliced = Quota({"Code": 3}, default=0, extra={"Exams": 2})
+    assert [kept(sliced, prompts(9, name)) for name in ("Code", "Daily", "Exams")] == [3, 0, 2]
+    assert next(iter(sliced(iter(prompts(1, "Exams"))))).measures == {"quota_extra": True}
+    assert next(iter(sliced(iter(prompts(1, "Code"))))).measures == {}
+
+
+def test_extra_items_of_a_category_without_end_are_refused():
+    with pytest.raises(UsageError, match="Exams has no limit, so nothing can be beyond it"):
+        Quota({"Code": 3}, extra={"Exams": 2})
+    with pytest.raises(UsageError, match="the limit of Exams is -1"):
+        Quota({"Exams": 3}, extra={"Exams": -1})
+
+
+def test_what_is_short_is_said_of_each_category_and_in_all():
+    paper = Quota(
+        {"OpenThought": 62_000, "Code": 86_000, "Science": 37_000, "Exams": 66_000}, default=0, extra={"Exams": 3_000}
+    )
+    plenty = {"OpenThought": 62_000, "Code": 86_000, "Science": 37_000, "Exams": 69_000, "Daily": 0}
+    assert paper.notes(plenty) == [
+        "Code 86,000 of 86,000",
+        "Exams 69,000 of 69,000 (3,000 of them extra)",
+        "OpenThought 62,000 of 62,000",
+        "Science 37,000 of 37,000",
+    ]
+    assert paper.notes({**plenty, "Science": 31_204, "Code": 0})[0] == "Code 0 of 86,000, 86,000 short"
+    assert paper.notes({"Science": 31_204})[-2:] == [
+        "Science 31,204 of 37,000, 5,796 short",
+        "31,204 of 254,000 wanted, 222,796 short",
+    ]
+    assert Quota({}, default=5).notes({"Code": 3}) == []

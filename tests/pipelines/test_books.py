@@ -13,11 +13,13 @@ import pytest
 from recipes_for_tests.helpers import Given, Texts, check_balance, here, prompt, recipe, run_here
 
 from yisang.errors import YisangError
+from yisang.filters.quota import HashOrder, Quota, category
 from yisang.pipelines.books import Books, BooksError, make_books
 from yisang.pipelines.boundary import Boundary, Manifest
 from yisang.pipelines.compile import Plan, compile_recipe
 from yisang.pipelines.execution import Job
 from yisang.pipelines.phases import Setting
+from yisang.pipelines.report import books_text
 from yisang.pipelines.steps import Each, Group
 from yisang.records import Dead, Drop, Licence, Prompt, child_id
 from yisang.sources.base import PassedOver
@@ -273,3 +275,41 @@ def test_a_drop_that_cannot_be_stored_names_its_step(tmp_path: Path, fn: Callabl
 def test_a_source_that_yields_no_record_is_named(tmp_path: Path) -> None:
     with pytest.raises(YisangError, match="encyclopedia"):
         run_here(recipe(Given(({"text": "no record"},), name="encyclopedia")), tmp_path)
+
+
+# What a step says in words
+
+
+def by_category(given: dict[str, int]) -> Given:
+    return Given(tuple(prompt(f"{name} {n}", category=name) for name, count in given.items() for n in range(count)))
+
+
+def test_a_quota_says_what_it_is_short_of_also_where_there_is_nothing(tmp_path: Path) -> None:
+    quota = Group(category, Quota({"Code": 3, "Exams": 2, "Science": 4}), order=HashOrder("books"), name="quota")
+    result = run_here(
+        recipe(by_category({"Code": 5, "Exams": 2}), Each(even_longer), quota, Each(even_longer)), tmp_path
+    )
+    assert result.step("quota")["notes"] == (
+        "Code 3 of 3",
+        "Exams 2 of 2",
+        "Science 0 of 4, 4 short",
+        "5 of 9 wanted, 4 short",
+    )
+    assert [step["name"] for step in msgspec.to_builtins(result.books)["steps"] if "notes" in step] == ["quota"]
+    assert "quota: Science 0 of 4, 4 short" in books_text(result.books).splitlines()
+
+
+def even_longer(record: Prompt) -> Prompt:
+    return msgspec.structs.replace(record, text=record.text + "!")
+
+
+def test_a_quota_of_nothing_at_all_is_short_of_all(tmp_path: Path) -> None:
+    result = run_here(recipe(Given(()), Group(category, Quota({"Code": 3}), name="quota")), tmp_path)
+    assert result.step("quota")["notes"][0] == "Code 0 of 3, 3 short"
+
+
+def test_books_without_such_words_are_read_and_have_none(tmp_path: Path) -> None:
+    books = run_here(recipe(Texts(3), Each(even_longer)), tmp_path).books
+    stored = msgspec.json.encode(books)
+    assert b"notes" not in stored
+    assert msgspec.json.decode(stored, type=Books) == books

@@ -6,6 +6,9 @@ and is passed to a step of a recipe.
     licence      TagSite, AllowLicence        licence and category of a page by its host; what may enter
     duplicates   exact_key, keep_first        exact duplicates after normalisation, with a survivor rule
     quota        HashOrder, Quota             so many of a category, chosen by hash
+    contamination    Reading, Index           what a text shares with the items of benchmarks; n-grams and whole items
+    ngrams       normalise, gram_hashes, ...  texts made comparable, and the hashes of their n-grams
+    analysers    Words, MecabKo               the units of n-grams: words without particles, or morphemes
     task         RecogniseTask                the worded tasks of a post, with their solution graphs
     repetition   Repetition                   a trace that says the same again and again
     trit         TritRepetition               the same by TRIT's rules, over words or characters

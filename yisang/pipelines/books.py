@@ -22,10 +22,10 @@ class BooksError(YisangError):
     """Records are missing, or there are more than there should be."""
 
 
-class StepBooks(msgspec.Struct, frozen=True, rename={"taken": "in"}):
+class StepBooks(msgspec.Struct, frozen=True, omit_defaults=True, rename={"taken": "in"}):
     """One step: `taken` (written `in`) + born = kept + the sum of dropped + dead.
 
-    The two last fields split what was dropped.
+    dropped_by_category and dropped_by_licence split what was dropped. notes: what the step says in words.
     """
 
     name: str
@@ -36,6 +36,7 @@ class StepBooks(msgspec.Struct, frozen=True, rename={"taken": "in"}):
     dead: int
     dropped_by_category: dict[str, int]
     dropped_by_licence: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 class SourceCount(msgspec.Struct, frozen=True):
@@ -77,11 +78,16 @@ def make_books(plan: Plan, boundaries: list[Boundary]) -> Books:
                 boundary.check(part)
     steps: list[StepBooks] = []
     flowing = sum(shard.read for shard in manifests[0].shards)
+    notes: list[str] = []
     for phase, manifest, boundary in zip(plan.phases, manifests, boundaries, strict=True):
+        notes += phase.notes(boundary)
         for name in phase.accounts_for:
             step = rejected.books_of(name, flowing, born[name])
             steps.append(step)
             flowing = step.kept
+        if phase.accounts_for and notes:  # those of the phases before it are of the same step
+            steps[-1] = msgspec.structs.replace(steps[-1], notes=tuple(notes))
+            notes = []
         stored = manifest.rows("records")
         if phase.stored and stored != flowing:
             raise BooksError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -131,6 +132,15 @@ class GroupPhase(Phase):
     def buckets(self, inputs: Inputs) -> int:
         assert self.group is not None
         return inputs.manifests[0].buckets if self.group.several_keys else 0
+
+    def notes(self, boundary: Boundary) -> list[str]:
+        """A group's function that has `notes` is told how many records of each category it has kept."""
+        assert self.group is not None
+        say = getattr(self.group.fn, "notes", None)
+        if say is None or self.group.several_keys:
+            return []
+        table = boundary.table("records", ["category"])
+        return list(say(Counter(table["category"].to_pylist() if table is not None else [])))
 
     def run(self, work: Work, inputs: Inputs, out: ShardWriter, setting: Setting) -> None:
         group = self.group

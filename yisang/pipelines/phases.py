@@ -120,6 +120,11 @@ class Phase(ABC):
         """A sentence for a person from what the phase's shards have last noted in these seconds (`ShardWriter.note`)."""
         return ""
 
+    def notes(self, boundary: Boundary) -> list[str]:
+        """What the books of its step say in words beside the counts, from what the finished phase has left; the same on every
+        engine."""
+        return []
+
     def buckets(self, inputs: Inputs) -> int:
         """Into how many buckets the phase shuffles; 0 for a phase that does not."""
         return 0

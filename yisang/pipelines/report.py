@@ -30,6 +30,7 @@ def books_json(books: Books) -> dict[str, Any]:
             "kept": step.kept,
             "dropped": step.dropped,
             "dead": step.dead,
+            **({"notes": list(step.notes)} if step.notes else {}),
         }
         for step in books.steps
     ]
@@ -62,6 +63,8 @@ def books_text(books: Books) -> str:
         counted = "no independent count" if source.counted is None else f"{source.counted:,} by an independent count"
         passed = "".join(f", {count:,} {what} passed over" for what, count in source.passed_over.items())
         lines.append(f"source {source.name}: {source.read:,} read, {counted}{passed}")
+    for step in books.steps:
+        lines += [f"{step.name}: {note}" for note in step.notes]
     for title, counts in (("category", books.category), ("licence", books.licence)):
         kept = ", ".join(f"{name or '(none)'} {count:,}" for name, count in counts.items())
         lines.append(f"kept by {title}: {kept or 'nothing'}")
