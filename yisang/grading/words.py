@@ -72,7 +72,8 @@ class Words:
 
 def words(language: str) -> Words:
     """The words of this language; of English alone where it has no file."""
-    names = [code for code in dict.fromkeys((language, "en")) if code in codes()]
+    known = codes()
+    names = [code for code in dict.fromkeys((language, "en")) if code in known]
     return _words(tuple(load(code) for code in names))
 
 
