@@ -62,7 +62,7 @@ CASES = {
     "refers_to_others": question(options=("파리", "리옹", "①과 ②"), gold="3"),
     "statements": question("ㄱ. 파리는 크다. ㄴ. 파리는 작다. 바르게 말한 문장은?", ("ㄱ", "ㄴ", "ㄱ, ㄴ"), gold="1"),
     "among_given": question("다음 중 프랑스의 도시는?"),
-    "too_many_options": question(options=("런던", "파리", *"산 강 들 꽃 새 별 눈 비".split())),
+    "too_many_options": question(options=("런던", "파리", *["산", "강", "들", "꽃", "새", "별", "눈", "비"])),
 }  # fmt: skip
 
 
