@@ -54,10 +54,15 @@ class MergeOptions(Stage):
     language: of the questions. most: options that a question has at most (the paper's ten, section 5.2). Not stated in the paper:
 
     neighbours: how many are looked at, nearest first; 20, as two or three fill the places and many a neighbour has the same options.
-    k1, b: of BM25, in Lucene's form; 1.5 and 0.75 are within what Robertson and Zaragoza (2009, section 3.5) found good, and the
-    default of the library. near: see `filters.options.alike`; None adds all but equal ones. share: of the questions that may get options,
-    those that do, by a hash of salt and id. beside: whether the question stays beside its child; unless said, the child takes its place,
-    so that no question is taught twice. gold_form, without: see `Exclusions`.
+    least: the score that a neighbour has at least, as a share of the question's score beside itself. 0 leaves it to the order: in a
+        pool of one kind, or a small one, what all questions share counts for little, and so does every neighbour. In a large mixed
+        pool 0.3 keeps out questions that share no more than "... is what?", whose options give themselves away.
+    k1, b: of BM25, in Lucene's form; 1.5 and 0.75 lie within what Robertson and Zaragoza (2009, section 3.5) found good, and are the
+        library's own.
+    near: see `filters.options.alike`; None adds all but literally equal options.
+    share: of the questions that may get options, those that do, by a hash of salt and id.
+    beside: whether the question stays beside its child; unless said, the child takes its place, so that nothing is taught twice.
+    gold_form, without: see `Exclusions`.
 
     A question without a child stays as it is. Measures of both: `options_merged`, how many came (0), and `options_why`, why none did: a
     reason of `Exclusions`, `not_chosen` by the share, or `no_neighbour` whose options fit.
@@ -66,6 +71,7 @@ class MergeOptions(Stage):
     language: str = "ko"
     most: int = MOST
     neighbours: int = 20
+    least: float = 0.0
     k1: float = 1.5
     b: float = 0.75
     near: float | None = NEAR
@@ -80,6 +86,7 @@ class MergeOptions(Stage):
         super().__post_init__()
         rules = {
             "neighbours": (self.neighbours >= 1, "1 or more"),
+            "least": (0 <= self.least <= 1, "0 to 1"),
             "k1": (self.k1 >= 0, "0 or more"),
             "b": (0 <= self.b <= 1, "0 to 1"),
             "near": (self.near is None or 0 < self.near <= 1, "above 0 and at most 1, or None"),
@@ -232,10 +239,11 @@ class Pool:
             return
         scores = self._bm25.get_scores_from_ids(asked)
         scores[self._marks != f"{sort_of(prompt.options)}:{prompt.split}"] = 0
-        if prompt.id in self._places:
-            scores[self._places[prompt.id]] = 0
+        # Whoever may get options is in the pool, as what speaks against lending speaks against getting too.
+        place = self._places[prompt.id]
+        own, scores[place] = scores[place], 0
         count = min(self._stage.neighbours, len(scores))
-        least = np.partition(scores, -count)[-count]
+        least = max(np.partition(scores, -count)[-count], self._stage.least * own)
         near = np.flatnonzero((scores >= least) & (scores > 0))
         for place in near[np.argsort(-scores[near], kind="stable")][:count].tolist():
             licence = msgspec.json.decode(self._licences[place].as_py(), type=Licence)
