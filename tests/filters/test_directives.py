@@ -8,11 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import yisang.languages
 from yisang.errors import UsageError
 from yisang.filters.directives import ShowOptions, StyleDirective, directives
 from yisang.filters.grade import ProveGold
+from yisang.filters.options import shown
 from yisang.grading import GradeSettings, grade
 from yisang.languages import codes, load
 from yisang.records import Drop, Licence, Prompt
@@ -164,6 +167,17 @@ def test_options_are_written_under_the_question_once() -> None:
     assert ShowOptions()(shown) == shown
     numbers = question(text="2, 3, 5 가운데 짝수는?", options=("2", "3", "5"))
     assert ShowOptions()(numbers).text.endswith("1. 2\n2. 3\n3. 5")
+
+
+@given(
+    st.text(min_size=1, max_size=30),
+    st.lists(st.text(min_size=1, max_size=12).filter(str.strip), min_size=2, max_size=10).map(tuple),
+)
+def test_what_is_shown_is_known_to_be_shown(text: str, options: tuple[str, ...]) -> None:
+    held = ShowOptions()(question(text=text, options=options))
+    assert shown(held.text, options)
+    assert ShowOptions()(held) == held
+    assert held.options == options
 
 
 def test_other_questions_show_none() -> None:

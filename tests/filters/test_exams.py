@@ -254,6 +254,15 @@ def test_distractors_come_nearest_first_and_none_that_is_there_already_or_nearly
     assert child.id == "q/1"
 
 
+def test_all_who_must_be_named_are_named_once() -> None:
+    lenders = [
+        one._replace(attribution=name) for one, name in zip(NEIGHBOURS, ("Kim", "Lee", "Kim; Park"), strict=True)
+    ]
+    child = merged(question(attribution="Kim"), lenders)
+    assert child is not None
+    assert child.attribution == "Kim; Kim; Park"
+
+
 def test_the_order_is_a_hash_of_the_id_and_the_gold_stands_anywhere() -> None:
     children = [merged(question(id=f"q{number}"), NEIGHBOURS) for number in range(300)]
     places = Counter(child.gold for child in children if child)

@@ -164,13 +164,14 @@ class Lender(NamedTuple):
     id: str
     distractors: tuple[str, ...]
     licence: Licence
+    attribution: str = ""
 
 
 def lender(prompt: Prompt, gold_form: GoldForm | None = None) -> Lender:
     """What a question lends that nothing speaks against (`Exclusions.why_not_merged` with lending)."""
     place = gold_place(prompt, gold_form)
     assert isinstance(place, int)
-    return Lender(prompt.id, prompt.options[:place] + prompt.options[place + 1 :], prompt.licence)
+    return Lender(prompt.id, prompt.options[:place] + prompt.options[place + 1 :], prompt.licence, prompt.attribution)
 
 
 def merged(
@@ -188,7 +189,8 @@ def merged(
     (`filters.options.alike`; near=None adds all but literally equal ones, for measuring what the check is worth). The order is by
     a hash of salt, id and option, and the gold the number of the right option in it, counted from one.
 
-    The child's parents are the question and the lenders that lent; its licence is the strictest of theirs. Measures:
+    The child's parents are the question and the lenders that lent; its licence is the strictest of theirs, and all whom they name are
+    named. Measures:
     `options_own`, how many it had; `options_merged`, how many came; `gold_before`, its gold as it was.
     """
     place = gold_place(prompt, gold_form)
@@ -210,12 +212,14 @@ def merged(
     identifier = child_id(prompt.id, CHILD)
     options.sort(key=lambda option: content_id(salt, identifier, option))
     own = len(prompt.options)
+    named = dict.fromkeys(one for one in (prompt.attribution, *(one.attribution for one in taken)) if one)
     measures = {"options_own": own, "options_merged": len(options) - own, "gold_before": prompt.gold}
     return msgspec.structs.replace(
         prompt,
         id=identifier,
         options=tuple(options),
         gold=str(options.index(gold) + 1),
+        attribution="; ".join(named),
         parents=(prompt.id, *(one.id for one in taken)),
         licence=strictest([prompt.licence, *(one.licence for one in taken)]),
         measures={**prompt.measures, **measures},

@@ -285,12 +285,18 @@ RULES: dict[str, Callable[[int, int], bool]] = {
     "divisor": lambda value, number: number % value == 0,
     "even": lambda value, _: value % 2 == 0,
     "square": lambda value, _: int(value**0.5 + 0.5) ** 2 == value,
+    "above": lambda value, number: value > number,
+    "below": lambda value, number: value < number,
 }
 """By name: whether a value fulfils a rule with a number."""
 
 ARGUMENT: dict[str, Callable[[Draw], int]] = {
-    "multiple": lambda draw: draw.between(3, 9),
-    "divisor": lambda draw: draw.one((360, 420, 720, 840, 1260)),
+    "multiple": lambda draw: draw.between(3, 19),
+    "divisor": lambda draw: draw.one(
+        (360, 420, 480, 504, 540, 600, 660, 720, 780, 840, 900, 960, 1008, 1080, 1200, 1260)
+    ),
+    "above": lambda draw: draw.between(20, 80),
+    "below": lambda draw: draw.between(20, 80),
 }
 
 

@@ -184,7 +184,7 @@ def test_questions_among_those_given_are_left_out_for_a_reason_that_can_be_count
     result = run_here(recipe(Exams(items=2300, seed=1), stage), tmp_path)
     asked = [child for child in children(result) if str(child.measures["family"]).startswith("among")]
     assert len(asked) > 50
-    assert sum(flipped(child) for child in asked) > 0.5 * len(asked)
+    assert sum(flipped(child) for child in asked) > 0.1 * len(asked)
     assert not any(flipped(child) for child in children(result) if child not in asked)
 
 

@@ -132,6 +132,7 @@ _LENDERS = pa.schema(
         ("terms", pa.list_(pa.string())),
         ("distractors", pa.list_(pa.string())),
         ("licence", pa.string()),
+        ("attribution", pa.string()),
     ]
 )
 
@@ -155,6 +156,7 @@ class Lenders(_OptionsPhase):
                     "terms": terms(record.text),
                     "distractors": list(lent.distractors),
                     "licence": msgspec.json.encode(lent.licence).decode(),
+                    "attribution": lent.attribution,
                 }
             )
         if rows:
@@ -210,6 +212,7 @@ class Pool:
         self._places = {identifier: place for place, identifier in enumerate(self._ids)}
         self._distractors = table.column("distractors")
         self._licences = table.column("licence")
+        self._attributions = table.column("attribution")
         self._marks = np.array(
             [
                 f"{sort}:{split}"
@@ -247,4 +250,5 @@ class Pool:
         near = np.flatnonzero((scores >= least) & (scores > 0))
         for place in near[np.argsort(-scores[near], kind="stable")][:count].tolist():
             licence = msgspec.json.decode(self._licences[place].as_py(), type=Licence)
-            yield Lender(self._ids[place], tuple(self._distractors[place].as_py()), licence)
+            distractors = tuple(self._distractors[place].as_py())
+            yield Lender(self._ids[place], distractors, licence, self._attributions[place].as_py())

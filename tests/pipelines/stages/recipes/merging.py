@@ -18,7 +18,7 @@ def build() -> Recipe:
     return Recipe(
         "merging",
         "1",
-        Exams(items=700, seed=11, traps=5),
+        Exams(items=450, seed=11, traps=5),
         (
             MergeOptions("ko", gold_form="label", share=0.8, name="merge"),
             Each(ProveGold("ko", SETTINGS), name="prove"),
