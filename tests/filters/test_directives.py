@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import yisang.languages
@@ -173,6 +173,7 @@ def test_options_are_written_under_the_question_once() -> None:
     st.text(min_size=1, max_size=30),
     st.lists(st.text(min_size=1, max_size=12).filter(str.strip), min_size=2, max_size=10).map(tuple),
 )
+@settings(deadline=None)
 def test_what_is_shown_is_known_to_be_shown(text: str, options: tuple[str, ...]) -> None:
     held = ShowOptions()(question(text=text, options=options))
     assert shown(held.text, options)

@@ -179,7 +179,7 @@ def test_questions_on_lettered_statements_are_seen(text: str, options: tuple[str
     options=st.lists(st.text(max_size=20), max_size=6).map(tuple),
     gold=st.none() | st.text(max_size=6),
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_no_question_is_too_odd(text: str, options: tuple[str, ...], gold: str | None) -> None:
     held = question(text, options, gold=gold)
     if why(held) is None:
@@ -309,6 +309,7 @@ def test_the_gold_in_another_notation_is_never_added(written: str) -> None:
         max_size=5,
     )
 )
+@settings(deadline=None)
 def test_no_two_options_of_a_child_are_alike_and_its_gold_is_proved(lent: list[list[str]]) -> None:
     lenders = [Lender(f"n{number}", tuple(options), FREE) for number, options in enumerate(lent)]
     child = merged(question(options=("런던", "파리", "마드리드")), lenders)
@@ -331,7 +332,7 @@ def test_a_gold_that_stands_elsewhere_is_not_proved() -> None:
         twin = msgspec.structs.replace(child, gold=gold)
         right = child.options[int(gold) - 1] == "파리"
         assert (ProveGold("ko")(twin) == twin) is True  # consistent in itself,
-        assert (gold == child.gold) is right  # so that only the facts tell: see tests/sources/test_exams.py
+        assert (gold == child.gold) is right  # so that only the facts tell: see tests/sources/test_exam_pool.py
 
 
 def test_a_gold_that_nobody_can_read_is_not_proved() -> None:

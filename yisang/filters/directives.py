@@ -25,6 +25,7 @@ from yisang.languages import Language, load
 from yisang.records import Measure, Prompt, child_id, content_id, with_measures
 
 Form = Literal["box", "line"]
+FORMS: tuple[Form, ...] = get_args(Form)
 CHILD = 0
 """The number of the styled child; one with more options (filters.exams) is child 1 of its parent."""
 _KEYS = {"text", "answer"}
@@ -43,17 +44,16 @@ class Directive:
 def directives(language: Language) -> tuple[Directive, ...]:
     """The directives of a language's file, in its order; none where it has none. UsageError names a wrong one."""
     found = []
-    for form, items in language.directives.items():
-        where = f"Language file {language.code}.toml, [directives]"
-        if form not in get_args(Form) or not isinstance(items, list):
-            raise UsageError(
-                f"{where}: {form!r} must be one of {', '.join(get_args(Form))}, each a list [[directives.box]]."
-            )
+    where = f"Language file {language.code}.toml, [directives]"
+    for name, items in language.directives.items():
+        form = next((known for known in FORMS if known == name), None)
+        if form is None or not isinstance(items, list):
+            raise UsageError(f"{where}: {name!r} must be one of {', '.join(FORMS)}, each a list [[directives.box]].")
         for number, item in enumerate(items, 1):
             if not isinstance(item, dict) or set(item) != _KEYS or not all(isinstance(item[key], str) for key in _KEYS):
-                raise UsageError(f"{where}: entry {number} of {form!r} must be a table with text and answer.")
+                raise UsageError(f"{where}: entry {number} of {name!r} must be a table with text and answer.")
             if not item["text"].strip() or item["answer"].count("{n}") != 1:
-                raise UsageError(f"{where}: entry {number} of {form!r} needs a text, and one {{n}} in its answer.")
+                raise UsageError(f"{where}: entry {number} of {name!r} needs a text, and one {{n}} in its answer.")
             found.append(Directive(form, item["text"], item["answer"]))
     return tuple(found)
 
@@ -76,17 +76,15 @@ class StyleDirective:
 
     language: str
     share: float = 0.5
-    forms: tuple[Form, ...] = ("box", "line")
+    forms: tuple[Form, ...] = FORMS
     salt: str = ""
     _facts: Language = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
             raise UsageError(f"StyleDirective: share is {self.share}; a share lies within 0 and 1.")
-        if isinstance(self.forms, str) or not self.forms or not set(self.forms) <= set(get_args(Form)):
-            raise UsageError(
-                f"StyleDirective: forms is {self.forms!r}; it is a tuple of some of {', '.join(get_args(Form))}."
-            )
+        if isinstance(self.forms, str) or not self.forms or not set(self.forms) <= set(FORMS):
+            raise UsageError(f"StyleDirective: forms is {self.forms!r}; it is a tuple of some of {', '.join(FORMS)}.")
         object.__setattr__(self, "forms", tuple(sorted(set(self.forms))))
         object.__setattr__(self, "_facts", load(self.language))
         known = {directive.form for directive in directives(self._facts)}
@@ -153,5 +151,5 @@ class ShowOptions:
     def __call__(self, prompt: Prompt) -> Prompt:
         if prompt.kind != "mcq" or not prompt.options or shown(prompt.text, prompt.options):
             return prompt
-        lines = [f"{number}. {option}" for number, option in enumerate(prompt.options, 1)]
+        lines = [f"{number}. {option.strip()}" for number, option in enumerate(prompt.options, 1)]
         return msgspec.structs.replace(prompt, text="\n".join([prompt.text, "", *lines]))

@@ -24,7 +24,7 @@ Sort = Literal["number", "text"]
 NEAR = 0.7
 """The least similarity of two options that are nearly the same. The paper (arXiv 2510.04230, section 5.2) removes near-duplicates and
 names no measure. Ours finds all of 30 pairs of spellings of one foreign word, and takes for near 0.7 % of the pairs of different names
-in the exam pool (tests/filters/test_options.py counts both; at 0.85 it would find half, and take 0.05 %)."""
+in the exam pool (tests/filters/test_exam_options.py counts both; at 0.85 it would find half, and take 0.05 %)."""
 
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?")

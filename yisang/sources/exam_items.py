@@ -139,7 +139,7 @@ class Items:
         grouped = draw.share() < 0.5
 
         def shown(number: int) -> str:
-            return (f"{number:,}" if grouped else str(number)) + words.get("unit", "")
+            return (f"{number:,}" if grouped else str(number)) + str(words.get("unit", ""))
 
         text = self.fill(words["ask"], **dict(zip("abc", slots, strict=False)))
         return Item(family, text, shown(value), tuple(shown(value + offset) for offset in offsets[:3]))
@@ -169,7 +169,7 @@ class Items:
         """A question that more than one number may answer."""
         wordings = facts(self.language)["among"]
         name = draw.one(list(wordings))
-        number = ARGUMENT.get(name, lambda _: 0)(draw)
+        number = argument(name, draw)
         right, wrong = sides(name, number, draw)
         return Item(
             f"among.{name}", self.fill(wordings[name], n=number), right[0], tuple(wrong[:3]), f"{name} {number}"
@@ -298,6 +298,11 @@ ARGUMENT: dict[str, Callable[[Draw], int]] = {
     "above": lambda draw: draw.between(20, 80),
     "below": lambda draw: draw.between(20, 80),
 }
+
+
+def argument(name: str, draw: Draw) -> int:
+    """The number of a rule; 0 of one that has none."""
+    return ARGUMENT[name](draw) if name in ARGUMENT else 0
 
 
 def right_options(prompt: Prompt) -> set[int]:

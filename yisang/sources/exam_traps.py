@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from yisang.records import Licence, Prompt
-from yisang.sources.exam_items import ARGUMENT, Item, Items, facts, sides
+from yisang.sources.exam_items import Item, Items, argument, facts, sides
 from yisang.tasks.draw import Draw
 
 CLOSED = Licence(
@@ -38,9 +38,11 @@ def _negation(items: Items, number: int, draw: Draw) -> list[Planted]:
     wordings = facts(items.language)["traps"]["negation"]
     text, rule = wordings[number % len(wordings)]
     name = rule.removeprefix("not ")
-    argument = ARGUMENT.get(name, lambda _: 0)(draw)
-    holding, failing = sides(name, argument, draw)
-    item = Item("negation", items.fill(text, n=argument), failing[0], tuple(holding[:3]), f"{rule} {argument}")
+    number_of_rule = argument(name, draw)
+    holding, failing = sides(name, number_of_rule, draw)
+    item = Item(
+        "negation", items.fill(text, n=number_of_rule), failing[0], tuple(holding[:3]), f"{rule} {number_of_rule}"
+    )
     return [Planted(item), Planted(items.among(draw))]
 
 
@@ -50,12 +52,12 @@ def _about_others(phrases: str, kind: str) -> Callable[[Items, int, Draw], list[
     def made(items: Items, number: int, draw: Draw) -> list[Planted]:
         words = facts(items.language)["traps"]
         sort, said = ("none", words["none"]) if phrases == "all" and number % 3 == 2 else (kind, words[phrases])
-        argument = ARGUMENT["divisor"](draw)
-        holding, failing = sides("divisor", argument, draw)
+        divided = argument("divisor", draw)
+        holding, failing = sides("divisor", divided, draw)
         others = {"all": holding[:3], "none": failing[:3], "both": [*holding[:2], failing[0]]}[sort]
         phrase = said[number // 3 % len(said)] if phrases == "all" else said[number % len(said)]
-        text = items.fill(words["all_ask"], n=argument)
-        item = Item(f"{sort}_of_them", text, phrase, tuple(others), f"{sort} divisor {argument}")
+        text = items.fill(words["all_ask"], n=divided)
+        item = Item(f"{sort}_of_them", text, phrase, tuple(others), f"{sort} divisor {divided}")
         return [Planted(item, last=True), Planted(items.number("lcm", draw))]
 
     return made

@@ -355,7 +355,7 @@ def test_terms_share_a_noun_whatever_particle_follows_it() -> None:
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_any_text_has_terms_that_do_not_depend_on_its_form(text: str) -> None:
     import unicodedata
 

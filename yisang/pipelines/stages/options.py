@@ -21,7 +21,7 @@ from yisang.pipelines.boundary import ShardWriter
 from yisang.pipelines.identity import identity
 from yisang.pipelines.phases import Inputs, Phase, Setting, Work, counted, even_slices
 from yisang.pipelines.steps import Stage
-from yisang.records import Licence, Prompt, content_id, nfc, with_measures
+from yisang.records import Licence, Measure, Prompt, content_id, nfc, with_measures
 
 _WORD = re.compile(r"\d+|[^\W\d_]+")
 _APART = "\u0e00"
@@ -186,7 +186,10 @@ class Merged(_OptionsPhase):
                     salt=stage.salt,
                 )
             if child is None or stage.beside:
-                measures = {"options_merged": 0, "options_why": why or ("beside" if child else "no_neighbour")}
+                measures: dict[str, Measure] = {
+                    "options_merged": 0,
+                    "options_why": why or ("beside" if child else "no_neighbour"),
+                }
                 out.keep(with_measures(record, measures))
             if child is not None:
                 out.keep(with_measures(child, {"options_why": None}))

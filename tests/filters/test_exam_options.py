@@ -6,7 +6,7 @@ import itertools
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yisang.filters.options import NEAR, alike, gold_place, labelled, mentioned, normalised, shown, sort_of
@@ -89,12 +89,14 @@ def test_the_threshold_finds_all_spellings_and_takes_few_other_names() -> None:
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
+@settings(deadline=None)
 def test_no_text_is_refused_and_the_order_makes_no_difference(one: str, other: str) -> None:
     assert alike(one, other, "ko") == alike(other, one, "ko")
     assert alike(one, one, "ko") == "same"
 
 
 @given(st.text(max_size=40))
+@settings(deadline=None)
 def test_what_is_normalised_stays_and_unicode_forms_are_no_difference(text: str) -> None:
     assert normalised(text) == normalised(unicodedata.normalize("NFD", text))
 
@@ -133,6 +135,7 @@ def test_who_knows_what_the_gold_is_has_no_ambiguous_ones() -> None:
 
 
 @given(st.permutations(["봄", "여름", "가을", "겨울"]), st.sampled_from(["1", "③", "D", "ㄴ", "가을", "여름"]))
+@settings(deadline=None)
 def test_the_grader_reads_the_same_gold(options: list[str], gold: str) -> None:
     held = question(gold, *options)
     place = gold_place(held)
