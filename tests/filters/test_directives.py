@@ -45,9 +45,9 @@ def test_every_language_has_two_or_more_of_each_form_and_who_follows_one_is_righ
     assert {directive.form for directive in found} == {"box", "line"}
     held = question(language=code)
     for directive in found:
-        for settings in [GradeSettings(), GradeSettings(fallback=("marker",))][directive.form == "line" :]:
+        for graded_by in [GradeSettings(), GradeSettings(fallback=("marker",))][directive.form == "line" :]:
             verdicts = [
-                grade(held, f"...\n{directive.answer.replace('{n}', str(n))}", settings).verdict for n in (1, 2, 3)
+                grade(held, f"...\n{directive.answer.replace('{n}', str(n))}", graded_by).verdict for n in (1, 2, 3)
             ]
             assert verdicts == ["wrong", "correct", "wrong"], directive
 
