@@ -13,7 +13,7 @@ from yisang.errors import UsageError
 from yisang.languages import codes, load
 from yisang.languages.patterns import Pattern, filled, patterns, read_patterns
 
-TABLES = ("refusals", "sentences", "pii")
+TABLES = ("refusals", "sentences", "pii", "negation", "options")
 SHIPPED = [
     *(pattern for code in codes() for table in TABLES for pattern in patterns(load(code), table)),
     *read_patterns(tomllib.loads(files("yisang.filters").joinpath("pii.toml").read_text("utf-8")), "pii.toml"),
@@ -37,6 +37,9 @@ def test_every_language_has_refusals_of_both_kinds_and_numbers_of_its_country(co
     assert {pattern.kind for pattern in patterns(load(code), "refusals")} == {"refusal", "identity"}
     assert "phone" in {pattern.kind for pattern in patterns(load(code), "pii")}
     assert patterns(load(code), "sentences")
+    assert {pattern.kind for pattern in patterns(load(code), "negation")} == {"exception"}
+    asked = {pattern.kind for pattern in patterns(load(code), "options")}
+    assert asked == {"all_or_none", "refers", "statements", "among"}
 
 
 @pytest.mark.parametrize(

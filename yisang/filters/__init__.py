@@ -18,7 +18,10 @@ and is passed to a step of a recipe.
     switches     Switches                     how often the thoughts change between two languages
     quotes       KeptQuotes                   names and quoted words of the question that stay in the thoughts
     pii          Pii, MaskPii                 numbers, addresses and keys that belong to someone; marks in their place
-    grade        Grade, GoldPasses, VerifyTask    verdicts of an answer against its gold or its solution graph
+    options      alike, gold_place            which options of a question say the same, and which is the gold
+    exams        Exclusions, merged           exam questions with options of others; what speaks against it
+    directives   StyleDirective, ShowOptions  how an answer is to be written; the options under a question
+    grade        Grade, GoldPasses, VerifyTask, ProveGold    verdicts of an answer against its gold or its solution graph
     keep         Keep                         decide on verdicts and measures that are already there
     stored       NotMeasured                  read such verdicts and measures; an absent one is an error
 

@@ -13,12 +13,13 @@ Decisions:
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from yisang.grading.plain import plain
-from yisang.grading.values import compare, readings, unwrapped
+from yisang.grading.values import Reading, compare, readings, unwrapped
 from yisang.grading.words import Words, any_of
 
 GoldForm = Literal["label", "text"]
@@ -80,7 +81,7 @@ def _result(right: bool) -> Result:
 
 
 def _by_text(text: str, options: tuple[str, ...], words: Words) -> frozenset[int]:
-    texts = [plain(option) for option in options]
+    texts = [_plain(option) for option in options]
     same = {number for number, option in enumerate(texts, 1) if option and _form(option) == _form(text)}
     if same or not text:
         return frozenset(same)
@@ -91,9 +92,20 @@ def _by_text(text: str, options: tuple[str, ...], words: Words) -> frozenset[int
         number
         for number, option in enumerate(texts, 1)
         if any(sign.isdigit() for sign in option)
-        and compare(readings(option, words, gold=True), answer, "auto", None, words) == "equal"
+        and compare(_reading(option, words), answer, "auto", None, words) == "equal"
     }
     return frozenset(equal) if len(equal) == 1 else frozenset()
+
+
+@functools.lru_cache(maxsize=8_192)
+def _plain(option: str) -> str:
+    """An option is read for every answer to its question."""
+    return plain(option)
+
+
+@functools.lru_cache(maxsize=8_192)
+def _reading(option: str, words: Words) -> Reading:
+    return readings(option, words, gold=True)
 
 
 def _form(text: str) -> str:

@@ -20,6 +20,7 @@ Words of Latin letters are read in any case. English is read beside each languag
 from __future__ import annotations
 
 import functools
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ from typing import Any
 
 from yisang.errors import UsageError
 from yisang.grading.units import COUNT, UNITS, Unit
-from yisang.languages import Language, codes, load
+from yisang.languages import FOLDER_VARIABLE, Language, codes, load
 
 _LISTS = (
     "markers",
@@ -72,7 +73,14 @@ class Words:
 
 def words(language: str) -> Words:
     """The words of this language; of English alone where it has no file."""
-    names = [code for code in dict.fromkeys((language, "en")) if code in codes()]
+    return _named(language, os.environ.get(FOLDER_VARIABLE, ""))
+
+
+@functools.cache
+def _named(language: str, folder: str) -> Words:
+    """Which files there are is looked up once for a folder of languages: it took longer than most comparisons."""
+    known = codes()
+    names = [code for code in dict.fromkeys((language, "en")) if code in known]
     return _words(tuple(load(code) for code in names))
 
 

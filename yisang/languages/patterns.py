@@ -1,6 +1,6 @@
 """Patterns of a language, as data: each with the example that motivated it and a text that only looks alike.
 
-    [[refusals.identity]]             a table of the file (refusals, sentences, pii), and the kind of what is found
+    [[refusals.identity]]             a table of the file (refusals, sentences, pii, negation, options), and the kind of what is found
     pattern = '...'                   a regular expression (re), in any case; its group `found`, where there is one,
                                       is what counts, and what stands around it is its context
     example = "..."                   a text of ours in which it must be found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from yisang.sources.base import InputFile, PassedOver, Shard, Source, SourceItem
     from yisang.sources.delimited import Csv
+    from yisang.sources.exams import Exams
     from yisang.sources.html_files import HtmlFiles
     from yisang.sources.hub import HubDataset
     from yisang.sources.jsonlines import JsonLines
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Csv",
+    "Exams",
     "HtmlFiles",
     "HubDataset",
     "InputFile",
@@ -40,6 +42,7 @@ __all__ = [
 _MODULES = {
     "base": ("InputFile", "PassedOver", "Shard", "Source", "SourceItem"),
     "delimited": ("Csv",),
+    "exams": ("Exams",),
     "html_files": ("HtmlFiles",),
     "hub": ("HubDataset",),
     "jsonlines": ("JsonLines",),
