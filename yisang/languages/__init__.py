@@ -14,6 +14,7 @@
     [refusals] [sentences] [pii]      optional: patterns with examples (yisang.languages.patterns), read by
                                       filters.refusal, filters.unfinished and filters.pii
     [terms]                           optional: what the terms of a question are (filters.quotes)
+    [numbers]                         optional: words that say a number, by the number (filters.numbers)
 
 Files of one's own stand in the folder that the environment variable YISANG_LANGUAGES names. It is searched
 first, so a file there also takes the place of a shipped one.
@@ -36,7 +37,7 @@ from yisang.errors import UsageError
 Ranges = tuple[tuple[int, int], ...]
 
 FOLDER_VARIABLE = "YISANG_LANGUAGES"
-_OTHERS = ("tasks", "grading", "refusals", "sentences", "pii", "terms")
+_OTHERS = ("tasks", "grading", "refusals", "sentences", "pii", "terms", "numbers")
 """Tables that are read where they are used, so that a file is loaded without compiling a hundred patterns."""
 _SHIPPED = Path(__file__).parent
 _CODE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -68,6 +69,7 @@ class Language:
     sentences: Mapping[str, Any] = field(default_factory=dict, hash=False)
     pii: Mapping[str, Any] = field(default_factory=dict, hash=False)
     terms: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    numbers: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def prompt(self, name: str) -> TeacherPrompt:
         """The teacher prompt of this name; UsageError where the language's file has none."""
