@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -131,7 +132,7 @@ def test_a_finder_that_leaves_lookalikes_alone_would_be_seen() -> None:
 def test_parts_are_in_order_and_do_not_overlap(text: str) -> None:
     found = parts(text, KO)
     assert all(span.start < span.end for span in found)
-    assert all(one.end <= other.start for one, other in zip(found, found[1:], strict=False))
+    assert all(one.end <= other.start for one, other in itertools.pairwise(found))
 
 
 def test_no_formula_code_or_address_is_left_outside() -> None:

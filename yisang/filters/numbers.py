@@ -107,15 +107,25 @@ def _numbers_of(language: Language) -> dict[str, tuple[Fraction, ...]]:
 def difference(text: str, translation: str, source: str, target: str) -> Difference:
     """What a translation lacks of the numbers of its text, and what it adds to them. source, target: their languages."""
     before, after = numbers_in(text, words(source)), numbers_in(translation, words(target))
-    # As they are read; what then is left as digits alone, so that 1조 may be a trillion and the first group.
     rest_before, rest_after = _unmatched(before, after), _unmatched(after, before)
-    raw_before = Counter(value for number in rest_before for value in number.raw)
-    raw_after = Counter(value for number in rest_after for value in number.raw)
-    missing, added = raw_before - raw_after, raw_after - raw_before
-    if added:
-        said = said_in_words(text, source)
-        added = Counter({value: count for value, count in added.items() if value not in said})
-    return Difference(_listed(missing), _listed(added))
+    if not rest_before and not rest_after:
+        return Difference((), ())
+    # What differs as it is read is compared as digits alone: 1조 may be a trillion, and the first group.
+    wanted = Counter(value for number in rest_before for value in number.raw)
+    left = []
+    for number in rest_after:
+        if Counter(number.raw) <= wanted:
+            wanted -= Counter(number.raw)
+        else:
+            left.append(number)
+    said = said_in_words(text, source) if left else set()
+    added: Counter[Fraction] = Counter()
+    for number in left:
+        if number.value not in said:
+            raw = Counter(number.raw)
+            wanted, raw = wanted - raw, raw - wanted
+            added.update({value: count for value, count in raw.items() if value not in said})
+    return Difference(_listed(wanted), _listed(added))
 
 
 def _unmatched(these: list[Number], those: list[Number]) -> list[Number]:

@@ -16,8 +16,8 @@ The first of these that holds is the reason of the Drop; its evidence names the 
                           teacher, or run into the words around them
     numbers_differ        digits that the source has are missing, or others are added (`yisang.filters.numbers`)
     no_letters            no letters are left of a source that had some
-    left_in_source        too few letters of the target language, most are of the source's; or so in one line
-    other_language        too few letters of the target language, and most are of neither
+    left_in_source        too few letters of the target language, in all or in one line, and most of the others are of the source's
+    other_language        the same, and most of the others are of neither
     too_short, too_long   the ratio of lengths is out of its bounds
     task_unparsed         a worded task is none any more in the target language
     task_differs          it is another task
@@ -245,17 +245,18 @@ class ReadTranslation:
         if share is None:
             return [Drop("no_letters")] if script_counts(nfc(before), self._source)[1] else []
         if share < self.bounds.share:
-            return [self._foreign(after, share, self.bounds.share)]
+            return [self._foreign(after, self.bounds.share)]
         for line in after.splitlines():
             own, letters = script_counts(nfc(line), self._target)
             if letters >= self.bounds.line_letters and own / letters < self.bounds.line_share:
-                return [self._foreign(line, own / letters, self.bounds.line_share)]
+                return [self._foreign(line, self.bounds.line_share)]
         return []
 
-    def _foreign(self, text: str, share: float, bound: float) -> Drop:
-        of_source, letters = script_counts(nfc(text), self._source)
-        evidence = {"share": round(share, 4), "bound": bound, "text": text.strip()[:_SHOWN]}
-        return Drop("left_in_source" if 2 * of_source > letters else "other_language", evidence)
+    def _foreign(self, text: str, bound: float) -> Drop:
+        own, letters = script_counts(nfc(text), self._target)
+        of_source, _ = script_counts(nfc(text), self._source)
+        evidence = {"share": round(own / letters, 4), "bound": bound, "text": text.strip()[:_SHOWN]}
+        return Drop("left_in_source" if 2 * of_source > letters - own else "other_language", evidence)
 
     def _task(self, prompt: Prompt, text: str) -> list[Drop]:
         """Raises BadGraph where the prompt's own graph is none."""
@@ -339,20 +340,27 @@ def _shown(numbers: Iterable[int], asked: Document) -> list[str]:
 
 
 def _markup(asked: Document, said: str) -> list[Drop]:
-    """A fence that no longer begins a line, or a formula beside a mark, would be seen by whoever reads the restored text."""
-    wanted = Counter(part.text for part in asked.held if part.kind != "label")
-    texts = [asked.body(said), *asked.contents(said).values()] if asked.behind else [said]
-    found: Counter[str] = Counter()
-    for text in texts:
-        restored = restore(text, asked.held)
-        found.update(restored[span.start : span.end] for span in parts(restored) if span.kind != "label")
+    """What whoever reads the restored text will find in it, beside what the source's readers do."""
+    wanted, found = _markup_of(asked, asked.text), _markup_of(asked, said)
     if found == wanted:
         return []
     return [Drop("markup_changed", {"added": _cut(found - wanted), "lost": _cut(wanted - found)})]
 
 
-def _cut(counter: Counter[str]) -> list[str]:
-    return sorted(text[:_SHOWN] for text in counter.elements())
+def _markup_of(asked: Document, text: str) -> Counter[tuple[str, bool]]:
+    """Formulas, code and addresses of the text with its marks restored, and whether each has its lines for itself, as a fence must."""
+    found: Counter[tuple[str, bool]] = Counter()
+    for piece in [asked.body(text), *asked.contents(text).values()] if asked.behind else [text]:
+        restored = restore(piece, asked.held)
+        for start, end, kind in parts(restored):
+            alone = not restored[:start].rpartition("\n")[2].strip() and not restored[end:].partition("\n")[0].strip()
+            if kind != "label":
+                found[restored[start:end], alone and "\n" in restored[start:end]] += 1
+    return found
+
+
+def _cut(counter: Counter[tuple[str, bool]]) -> list[str]:
+    return sorted(text[:_SHOWN] for text, _ in counter.elements())
 
 
 def _length(text: str) -> int:
