@@ -1,4 +1,4 @@
-"""Worded tasks as a source: prompts with a known solution graph, made while they are read."""
+"""Worded tasks as a source: prompts with a known solution graph, made while they are read. (And questions with formulas, code and options.)"""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from yisang.tasks.addition import make_sum
 from yisang.tasks.contexts import digest_of_words
 from yisang.tasks.mixes import Mix, draw_problems
 from yisang.tasks.problems import Direction, Problem, Request, make_problems
+from yisang.tasks.questions import PRESET as QUESTIONS
+from yisang.tasks.questions import check_language, make_questions
 
 SHARD = 10_000
 
@@ -20,7 +22,7 @@ SHARD = 10_000
 class Tasks:
     """`problems` problems of a preset, or of a mix of ranges and contexts; seeded, and the same in any number of shards.
 
-    preset: "general", "narrow" or "addition", whose operations are digits. Two indices may give the same text (few
+    preset: "general", "narrow", "addition", whose operations are digits, or "questions" (`yisang.tasks.questions`, without operations). Two indices may give the same text (few
     operations allow few problems); exact duplicates are a step's affair.
     """
 
@@ -40,12 +42,16 @@ class Tasks:
     def __post_init__(self) -> None:
         if self.problems < 0 or self.start < 0:
             raise UsageError(f"Tasks: problems is {self.problems} and start {self.start}; both must be 0 or more.")
-        if self.preset == "addition" and (self.mix or self.context or self.direction != "forward"):
-            raise UsageError("Tasks: sums (preset 'addition') have no mix, context or direction.")
+        if self.preset in ("addition", QUESTIONS) and (self.mix or self.context or self.direction != "forward"):
+            raise UsageError(
+                "Tasks: sums and questions (presets 'addition', 'questions') have no mix, context or direction."
+            )
         if self.mix is not None and (self.context or self.ops != (2, 10)):
             raise UsageError(f"Tasks: the mix {self.mix.name!r} says ops and contexts; leave ops and context away.")
         if self.preset == "addition":
             make_sum(self.language, *self.ops, self.seed, self.start)
+        elif self.preset == QUESTIONS:
+            check_language(self.language)
         else:
             self._request()
 
@@ -71,6 +77,10 @@ class Tasks:
         if self.preset == "addition":
             for index in range(shard.start, stop):
                 yield make_sum(self.language, *self.ops, self.seed, index).prompt(self.name, self.category, self.split)
+            return
+        if self.preset == QUESTIONS:
+            for question in make_questions(self.seed, count, shard.start):
+                yield question.prompt(self.language, self.name, self.category, self.split)
             return
         problems: Iterator[Problem] = (
             draw_problems(self.mix, self._request(), self.seed, count, shard.start)

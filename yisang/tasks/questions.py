@@ -17,6 +17,7 @@ from yisang.tasks.draw import Draw
 from yisang.tasks.phrases import Phrase, book
 from yisang.tasks.problems import LICENCE
 
+PRESET = "questions"
 LABELS = ("({})", "{}.", "{})", "circled", "digits")
 _LATIN = "ABCDEFGHIJ"
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨⑩"
