@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yisang.errors import UsageError
+from yisang.filters.document import document
 from yisang.filters.licence import licence
-from yisang.filters.translation import BOUNDS, ReadTranslation, TranslationBounds, document
+from yisang.filters.translation import BOUNDS, ReadTranslation, TranslationBounds
 from yisang.grading import check_gold
 from yisang.languages import load
 from yisang.languages.masks import restore
@@ -95,6 +96,25 @@ def test_labelled_lines_that_are_no_options_are_not_taken_for_them() -> None:
     assert list(asked.contents(asked.text).values()) == ["drink", "wait"]
 
 
+@pytest.mark.parametrize(
+    ("tests", "held"),
+    [
+        (
+            '[{"input": "1", "output": "YES\\n"}, {"input": "2", "output": "NO"}, {"input": "3", "output": "two words"}]',
+            ["YES", "NO"],
+        ),
+        ("assert is_even(4)\nassert len(is_even.__doc__)", ["is_even"]),
+        ("[]", []),
+        (None, []),
+    ],
+)
+def test_words_that_the_tests_of_a_program_know_are_held(tests: str | None, held: list[str]) -> None:
+    text = "Print YES if is_even holds, else print NO. Print it in two words at most, not YESTERDAY."
+    asked = document(prompt(text, kind="code", tests=tests))
+    assert [part.text for part in asked.held] == sorted(held, key=text.index)
+    assert document(prompt(text, tests=tests)).held == ()  # of no program
+
+
 # The checks, each of which can fail
 
 FORMULA = prompt("Let $f(x)$ be a function with 3 roots. Find `g(2)` at https://a.example/b and explain.")
@@ -122,6 +142,7 @@ CASES = [
     (MCQ, GOOD_MCQ.replace("\n⟦2⟧ 백조", ""), "options_lost"),
     (MCQ, GOOD_MCQ.replace("⟦2⟧ 백조", "⟦2⟧"), "options_lost"),
     (MCQ, GOOD_MCQ.replace("백조", "말"), "options_alike"),
+    (MCQ, GOOD_MCQ.replace("백조", "백조\n이 새는 날 수 있다."), "options_run_on"),
     (MCQ, GOOD_MCQ.replace("⟦1⟧ 말\n⟦2⟧ 백조", "⟦2⟧ 백조\n⟦1⟧ 말"), "labels_moved"),
     (MCQ, GOOD_MCQ.replace("⟦2⟧", "⟦1⟧ ⟦2⟧"), "marks_differ"),
     (MCQ, "", "no_translation"),
@@ -166,7 +187,7 @@ def test_a_fence_that_no_longer_begins_its_line_is_seen() -> None:
 
 def test_each_bound_decides() -> None:
     asked = prompt("Name the seven colours of the rainbow in their order, please, and explain them all.")
-    said = "무지개의 색을 순서대로 말하고 그 모두에 대하여 자세히 설명하라.\nred orange yellow green"
+    said = "무지개의 일곱 색을 순서대로 말하고 그 모두에 대하여 자세히 설명하라.\nred orange yellow green"
 
     def by(**bounds: Any) -> str:
         return reason(ReadTranslation(bounds=TranslationBounds(**bounds))(trace(asked, said)))

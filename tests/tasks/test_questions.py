@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from yisang.errors import UsageError
-from yisang.filters.translation import document
+from yisang.filters.document import document
 from yisang.grading import check_gold
 from yisang.languages import load
 from yisang.languages.masks import restore

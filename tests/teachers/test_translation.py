@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bench.translations import FAULTS, REASONS, Proof, planted
-from yisang.filters.translation import Document, ReadTranslation, document
+from yisang.filters.document import Document, document
+from yisang.filters.translation import ReadTranslation
 from yisang.filters.translation import _options as options_of
 from yisang.languages import load
 from yisang.languages.masks import NOTE, restore

@@ -15,6 +15,9 @@ and is passed to a step of a recipe.
     switches     Switches                     how often the thoughts change between two languages
     quotes       KeptQuotes                   names and quoted words of the question that stay in the thoughts
     pii          Pii, MaskPii                 numbers, addresses and keys that belong to someone; marks in their place
+    document     document                     what of a prompt is translated, behind marks
+    numbers      difference                   whether a text and its translation hold the same numbers
+    translation  ReadTranslation              a teacher's translation as a prompt, or why it is none
     grade        Grade, GoldPasses, VerifyTask    verdicts of an answer against its gold or its solution graph
     keep         Keep                         decide on verdicts and measures that are already there
     stored       NotMeasured                  read such verdicts and measures; an absent one is an error

@@ -9,6 +9,7 @@ The first of these that holds is the reason of the Drop; its evidence names the 
     no_translation        nothing, or a blank, between <TRANSLATION> and </TRANSLATION>
     several_translations  more than one
     options_lost          an option is missing or blank
+    options_run_on        an option has more lines than its source
     options_alike         options that differed are the same now
     marks_differ          a mark (formula, code, address, label) is missing, repeated, or stands for nothing
     labels_moved          labels, of options and of items, are not in their order
@@ -36,14 +37,15 @@ from typing import Any
 import msgspec
 
 from yisang.errors import UsageError
+from yisang.filters.document import Document, document, form
 from yisang.filters.grade import GraderFailed, words_of
 from yisang.filters.numbers import difference, written
 from yisang.grading import check_gold
 from yisang.grading.choices import choice, gold_options
 from yisang.grading.plain import plain
 from yisang.grading.words import words
-from yisang.languages import Language, codes, load
-from yisang.languages.masks import MARK, Held, mark, marks_in, mask, parts, restore, without_marks
+from yisang.languages import Language, load
+from yisang.languages.masks import marks_in, parts, restore, without_marks
 from yisang.languages.shares import script_counts
 from yisang.languages.thinking import after_thinking
 from yisang.records import Drop, Measure, Prompt, Trace, child_id, content_id, nfc
@@ -62,72 +64,6 @@ _WORDS_OF_ITS_OWN = ("same_text",)
 def between_tags(answer: str) -> list[str]:
     """The translations of an answer whose thinking was taken off."""
     return _TRANSLATION.findall(answer)
-
-
-@dataclass(frozen=True)
-class Document:
-    """What a teacher is given to translate: the text of a prompt and its options, behind marks.
-
-    options: the marks in front of the options. behind: whether the options stand behind the text, a line for each, because they do not
-    stand in it.
-    """
-
-    text: str
-    held: tuple[Held, ...]
-    options: tuple[int, ...] = ()
-    behind: bool = False
-
-    @property
-    def labels(self) -> list[int]:
-        return [number for number, part in enumerate(self.held, 1) if part.kind == "label"]
-
-    def contents(self, text: str) -> dict[int, str]:
-        """What stands behind the mark of each option, in this text or in a translation of it; none for a mark that is not there."""
-        places = [match for match in MARK.finditer(text) if int(match[1]) in self.options]
-        found: dict[int, str] = {}
-        for number, match in enumerate(places, 1):
-            if number < len(places):
-                stop = places[number].start()
-            else:
-                line = text.find("\n", match.end())
-                stop = len(text) if self.behind or line < 0 else line
-            found.setdefault(int(match[1]), text[match.end() : stop].strip())
-        return found
-
-    def body(self, text: str) -> str:
-        """The text without options that stand behind it."""
-        first = min((text.find(mark(number)) for number in self.options if mark(number) in text), default=len(text))
-        return (text[:first] if self.behind else text).strip()
-
-
-def document(prompt: Prompt) -> Document:
-    """The text of a prompt behind marks, with its options."""
-    series = _series(prompt.language)
-    masked = mask(prompt.text.strip(), series)
-    whole = Document(masked.text, masked.held)
-    if not prompt.options:
-        return whole
-    wanted = [_form(option) for option in prompt.options]
-    for first in reversed(range(len(masked.labels) - len(wanted) + 1)):
-        inside = Document(masked.text, masked.held, masked.labels[first : first + len(wanted)])
-        if [_form(restore(text, masked.held)) for text in inside.contents(masked.text).values()] == wanted:
-            return inside
-    held, lines, labels = list(masked.held), [], []
-    for option in prompt.options:
-        held.append(Held("label", ""))
-        labels.append(len(held))
-        part = mask(option.strip(), series, first=len(held) + 1)
-        held += part.held
-        lines.append(f"{mark(labels[-1])} {part.text}")
-    return Document("\n\n".join([masked.text, "\n".join(lines)]), tuple(held), tuple(labels), behind=True)
-
-
-def _series(language: str) -> tuple[str, ...]:
-    return tuple(load(language).grading.get("labels", ())) if language in codes() else ()
-
-
-def _form(text: str) -> str:
-    return " ".join(text.split())
 
 
 @dataclass(frozen=True)
@@ -314,8 +250,11 @@ def _options(asked: Document, said: str) -> list[Drop]:
     ]
     if missing or blank:
         return [Drop("options_lost", {"missing": missing, "blank": blank, "of": len(asked.options)})]
-    if len(set(map(_form, after.values()))) < len(set(map(_form, before.values()))):
-        same = [text[:_SHOWN] for text, count in Counter(map(_form, after.values())).items() if count > 1]
+    longer = [place for place, n in enumerate(asked.options, 1) if after[n].count("\n") > before[n].count("\n")]
+    if longer:
+        return [Drop("options_run_on", {"options": longer})]
+    if len(set(map(form, after.values()))) < len(set(map(form, before.values()))):
+        same = [text[:_SHOWN] for text, count in Counter(map(form, after.values())).items() if count > 1]
         return [Drop("options_alike", {"same": same})]
     return []
 

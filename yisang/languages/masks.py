@@ -99,24 +99,25 @@ def restore(text: str, held: Sequence[Held]) -> str:
     return MARK.sub(part, text)
 
 
-def mask(text: str, series: Sequence[str] = (), *, first: int = 1) -> Masked:
+def mask(text: str, series: Sequence[str] = (), words: Sequence[str] = (), *, first: int = 1) -> Masked:
     """The text behind marks, numbered from `first` in its order.
 
-    series: signs that label options beside A B C, 1 2 3 and circled ones, each series one string in order ("가나다라").
+    series: signs that label options beside A B C, 1 2 3 and circled ones, each series one string in order ("가나다라"). words: what is held
+    as code wherever it stands as a word of its own.
     """
     pieces: list[str] = []
     held: list[Held] = []
     place = 0
-    for start, end, kind in parts(text, series):
+    for start, end, kind in parts(text, series, words):
         pieces += [text[place:start], mark(first + len(held))]
         held.append(Held(kind, text[start:end]))
         place = end
     return Masked("".join([*pieces, text[place:]]), tuple(held))
 
 
-def parts(text: str, series: Sequence[str] = ()) -> list[Span]:
+def parts(text: str, series: Sequence[str] = (), words: Sequence[str] = ()) -> list[Span]:
     """What is held of a text, in order. What begins first wins, and of two that begin together the longer."""
-    found = [*_markup(text), *_commands(text), *_lookalikes(text), *_labels(text, tuple(series))]
+    found = [*_markup(text), *_commands(text), *_lookalikes(text), *_labels(text, tuple(series)), *_words(text, words)]
     kept: list[Span] = []
     for span in sorted(found, key=lambda span: (span.start, -span.end)):
         last = kept[-1] if kept else Span(0, 0, "mark")
@@ -162,6 +163,13 @@ def _commands(text: str) -> Iterable[Span]:
 
 def _lookalikes(text: str) -> Iterable[Span]:
     return (Span(*match.span(), "mark") for match in _LOOKALIKE.finditer(text))
+
+
+def _words(text: str, words: Sequence[str]) -> Iterable[Span]:
+    if not words:
+        return ()
+    any_of = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return (Span(*match.span(), "code") for match in re.finditer(rf"(?<!\w)(?:{any_of})(?!\w)", text))
 
 
 # Labels

@@ -11,6 +11,7 @@ from yisang.sources.base import InputFile, Shard, SourceItem
 from yisang.tasks.addition import make_sum
 from yisang.tasks.contexts import digest_of_words
 from yisang.tasks.mixes import Mix, draw_problems
+from yisang.tasks.phrases import book
 from yisang.tasks.problems import Direction, Problem, Request, make_problems
 from yisang.tasks.questions import PRESET as QUESTIONS
 from yisang.tasks.questions import check_language, make_questions
@@ -59,8 +60,9 @@ class Tasks:
         return Request(self.language, *self.ops, self.context, self.preset, self.direction)
 
     def identity(self) -> dict[str, Any]:
-        """The parameters, and the words of all languages and contexts."""
-        return {**{item.name: getattr(self, item.name) for item in fields(self)}, "words": digest_of_words()}
+        """The parameters, and the words of all languages and contexts; of questions their phrases too."""
+        phrases = {"phrases": book().digest} if self.preset == QUESTIONS else {}
+        return {**{item.name: getattr(self, item.name) for item in fields(self)}, "words": digest_of_words(), **phrases}
 
     def shards(self) -> list[Shard]:
         """Ranges of indices."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from yisang.filters.translation import document
+from yisang.filters.document import document
 from yisang.languages.masks import NOTE, NOTE_VERSION
 from yisang.records import Message, Prompt
 from yisang.teachers.prompts import MixedPrompt, Placement
