@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yisang.languages.masks import MARK, Held, mark, marks_in, mask, parts, restore, without_marks
+from yisang.languages.masks import MARK, Held, mark, marks_in, mask, parts, restore, tidied, without_marks
 
 KO = ("가나다라마바사아자차카타파하", "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ")
 
@@ -28,6 +28,7 @@ CASES = [
     ("see https://a.example/b?c=1, or (https://a.example/d).", [("url", "https://a.example/b?c=1"), ("url", "https://a.example/d")]),
     ("see https://a.example/(b) now", [("url", "https://a.example/(b)")]),
     ("what ⟦3⟧ looks like", [("mark", "⟦3⟧")]),
+    ("what ⟦ 3 ⟧ and ⟦３⟧ look like", [("mark", "⟦ 3 ⟧"), ("mark", "⟦３⟧")]),
     ("say </TRANSLATION> and <think>", [("mark", "</TRANSLATION>"), ("mark", "<think>")]),
     # labels
     ("Which?\n(A) one\n(B) two", [("label", "(A)"), ("label", "(B)")]),
@@ -88,9 +89,13 @@ def test_the_order_of_marks_may_change() -> None:
     assert without_marks("⟦2⟧에서⟦1⟧의") == " 에서 의"
 
 
+def test_marks_that_a_teacher_has_spaced_out_are_marks() -> None:
+    assert tidied("⟦ 1 ⟧의 값과 ⟦２⟧, ⟦x⟧") == "⟦1⟧의 값과 ⟦2⟧, ⟦x⟧"
+
+
 PIECES = [
     "`", "``", "```", "~~~", "\n", "\n\n", "$", "$$", "\\", "\\(", "\\)", "\\[", "\\]", "\\begin{a}", "\\end{a}", " ", "{", "}", "\\boxed{",
-    "\\frac", "\\text{", "⟦", "⟧", "⟦1⟧", "⟦12⟧", "⟦0⟧", "1", "2", "(A)", "(B)", "A.", "B)", "①", "②", "(", ")", "가.", "<TRANSLATION>",
+    "\\frac", "\\text{", "⟦", "⟧", "⟦1⟧", "⟦12⟧", "⟦0⟧", "⟦ 1⟧", "⟦１⟧", "1", "2", "(A)", "(B)", "A.", "B)", "①", "②", "(", ")", "가.", "<TRANSLATION>",
     "</TRANSLATION>", "https://c.example/d", "www.a.example", ".", ",", "word", "words here", "글", "é", "\u200b", "😀", "\r\n", "\t", "[", "]",
 ]  # fmt: skip
 texts = st.one_of(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), st.text(max_size=60))
@@ -108,6 +113,7 @@ def test_a_masked_text_comes_back_byte_for_byte(text: str) -> None:
 def test_each_mark_of_a_masked_text_is_ours_and_stands_once(text: str) -> None:
     masked = mask(text, KO)
     assert marks_in(masked.text) == list(range(1, len(masked.held) + 1))
+    assert tidied(masked.text) == masked.text
     # So whoever moves them around, and writes other words between them, gets every part back.
     said = " 말 ".join(mark(number) for number in reversed(range(1, len(masked.held) + 1)))
     assert restore(said, masked.held) == " 말 ".join(part.text for part in reversed(masked.held))

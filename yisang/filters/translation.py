@@ -45,7 +45,7 @@ from yisang.grading.choices import choice, gold_options
 from yisang.grading.plain import plain
 from yisang.grading.words import words
 from yisang.languages import Language, load
-from yisang.languages.masks import marks_in, parts, restore, without_marks
+from yisang.languages.masks import marks_in, parts, restore, tidied, without_marks
 from yisang.languages.shares import script_counts
 from yisang.languages.thinking import after_thinking
 from yisang.records import Drop, Measure, Prompt, Trace, child_id, content_id, nfc
@@ -136,7 +136,7 @@ class ReadTranslation:
         if trace.finish_reason != "stop":
             return Drop("not_translated", {"finish_reason": trace.finish_reason})
         answer = after_thinking(nfc(trace.text))
-        found = [] if answer is None else [text.strip() for text in between_tags(answer)]
+        found = [] if answer is None else [tidied(text.strip()) for text in between_tags(answer)]
         if len(found) > 1:
             return Drop("several_translations", {"count": len(found)})
         if not any(found):
@@ -147,6 +147,11 @@ class ReadTranslation:
             also = [failure.reason for failure in failures[1:]]
             return Drop(failures[0].reason, {**failures[0].evidence, **({"also": also} if also else {})})
         return self._child(trace, asked, found[0], measures)
+
+    def passes(self, trace: Trace) -> Trace | Drop:
+        """The trace, where its translation is kept: a check for `yisang.teachers.strategies.Retry`."""
+        found = self(trace)
+        return found if isinstance(found, Drop) else trace
 
     def _judged(self, prompt: Prompt, asked: Document, said: str) -> tuple[list[Drop], dict[str, Measure]]:
         failures = [*_options(asked, said), *_marks(asked, said)]

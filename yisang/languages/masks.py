@@ -38,7 +38,8 @@ _COMMAND = re.compile(r"(?<!\\)\\[A-Za-z]+\*?")
 _WHOLE = ("\\boxed", "\\fbox")
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{4,}|[^\W\d_\u0000-\u03ff]")
 """What tells words from a formula: four Latin letters, or one that is neither Latin nor Greek."""
-_LOOKALIKE = re.compile(rf"{MARK.pattern}|</?(?:TRANSLATION|think)>")
+_LOOSE = re.compile(r"⟦\s*(\d{1,6})\s*⟧")
+_LOOKALIKE = re.compile(rf"{_LOOSE.pattern}|</?(?:TRANSLATION|think)>")
 _OPTIONAL = re.compile(r"\[[^\[\]{}\n]{0,20}\]")
 _STOPS = ".,;:!?'"
 _LATIN = "abcdefghij"
@@ -80,6 +81,11 @@ def mark(number: int) -> str:
 def marks_in(text: str) -> list[int]:
     """The numbers of all marks, in order, repeated ones too."""
     return [int(number) for number in MARK.findall(text)]
+
+
+def tidied(text: str) -> str:
+    """A translation whose marks are as we write them: ⟦ 1 ⟧ and ⟦１⟧ can only be ⟦1⟧, as a text that holds such signs has them held."""
+    return _LOOSE.sub(lambda match: mark(int(match[1])), text)
 
 
 def without_marks(text: str) -> str:

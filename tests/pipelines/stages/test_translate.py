@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,23 @@ def test_a_prompt_that_the_teacher_rejects_and_a_check_that_fails_are_dead_lette
     assert set(letters) == {"TeacherRejected", "BadGraph"}
     assert "it is against the rules" in letters["TeacherRejected"]["message"]
     assert result.step("translate")["dead"] == 2
+
+
+def test_more_attempts_are_asked_for_until_one_passes(tmp_path: Path, asked: list[str]) -> None:
+    faulty = Teacher(engine="scripted", model="scripted", revision=revision({"dropped_number": 0.5}, 3))
+    stage = Translate(faulty, Sampling(temperature=0.7, thinking=False), attempts=6, name="translate")
+    parents = tuple(problem.prompt("t") for problem in make_problems(Request("en"), 1, 12))
+    result = run_here(recipe(Given(parents), stage), tmp_path / "run")
+    step = result.step("translate")
+    failed = Counter(drop["id"].partition("/")[0] for drop in result.drops)
+    kept_once = Counter(record.parents[0] for record in result.kept if isinstance(record, Prompt))
+    # Each goes on until one passes, six times at most.
+    assert all(kept_once[parent.id] == (failed[parent.id] < 6) for parent in parents)
+    assert step["kept"] == kept_once.total() > 8
+    assert step["dropped"] == {"numbers_differ": failed.total()}
+    assert len(asked) == kept_once.total() + failed.total() == 12 + step["born"] > 15
+    with pytest.raises(UsageError, match="6 attempts at temperature 0"):
+        Translate(faulty, attempts=6)
 
 
 # Every engine

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from yisang.errors import UsageError
 from yisang.filters.translation import BOUNDS, ReadTranslation, TranslationBounds
 from yisang.pipelines.phases import Phase
 from yisang.pipelines.stages.teach import TeachPhase
@@ -12,7 +13,7 @@ from yisang.pipelines.steps import Stage
 from yisang.records import Drop, Prompt, Record, Trace
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import Placement
-from yisang.teachers.strategies import Once
+from yisang.teachers.strategies import Once, Retry, Strategy
 from yisang.teachers.translation import TranslationPrompt
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0, max_tokens=8192, thinking=False)
@@ -28,6 +29,8 @@ class Translate(Stage):
     has its parent's id and licence, the latter with the teacher's terms. A prompt whose licence forbids changed copies is not asked about and
     dropped (`no_derivatives`). Prompts in other languages pass as they are.
 
+    attempts: how often the teacher is asked, with another seed, until a translation passes; each one that does not is a drop of its own.
+
     Answers are looked up in the run's answer store first, as those of `Teach` are; only misses reach the engine. A request that the
     teacher rejects is a dead letter.
     """
@@ -38,13 +41,17 @@ class Translate(Stage):
     target: str = "ko"
     bounds: TranslationBounds = BOUNDS
     placement: Placement = "system"
+    attempts: int = 1
 
     samples = 1
-    strategy = Once()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _ = self.template, self.read
+        if self.attempts > 1 and self.sampling.temperature == 0:
+            raise UsageError(
+                f"Step {self.name}: {self.attempts} attempts at temperature 0 give the same translation. Give a Sampling with a temperature."
+            )
+        _ = self.template, self.read, self.strategy
 
     @cached_property
     def template(self) -> TranslationPrompt:
@@ -54,12 +61,17 @@ class Translate(Stage):
     def read(self) -> ReadTranslation:
         return ReadTranslation(self.source, self.target, self.bounds)
 
+    @cached_property
+    def strategy(self) -> Strategy:
+        return Once() if self.attempts == 1 else Retry((self.read.passes,), self.attempts)
+
     def identity(self) -> dict[str, object]:
         return {
             "teacher": self.teacher,
             "sampling": self.sampling,
             "template": self.template,
             **self.read.identity(),
+            "attempts": self.attempts,
         }
 
     def phases(self) -> list[Phase]:
