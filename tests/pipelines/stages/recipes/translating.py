@@ -18,7 +18,7 @@ from yisang.teachers.engines.scripted import revision
 from yisang.teachers.generation import Teacher
 
 TERMS = Licence(id="Teacher-terms", letter="B", evidence="the teacher's terms of use", date="2026-01-01")
-FAULTS = {"dropped_number": 0.06, "other_language": 0.05, "translated_latex": 0.05, "lost_option": 0.05}
+FAULTS = {"dropped_number": 0.1, "other_language": 0.1, "translated_latex": 0.2, "lost_option": 0.2}
 
 
 def build(inputs: str = "") -> Recipe:
