@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yisang.errors import UsageError
@@ -90,6 +90,7 @@ def test_languages_with_their_own_digits_are_read() -> None:
     assert [number.value for number in numbers_in("३ और ४", words("en"))] == [3, 4]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**7), max_size=6), st.randoms(use_true_random=False))
 def test_an_order_of_its_own_is_no_difference_and_a_lost_number_is(numbers: list[int], order: object) -> None:
     english = " and then ".join(f"{number:,} things" for number in numbers)
@@ -101,6 +102,7 @@ def test_an_order_of_its_own_is_no_difference_and_a_lost_number_is(numbers: list
         assert difference(english, less, "en", "ko").missing == (moved[0],)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.sampled_from(["ko", "ja"]))
 def test_a_text_has_the_numbers_of_itself(text: str, language: str) -> None:
     assert not difference(text, text, language, language)

@@ -1,17 +1,18 @@
 """Whether a text and its translation hold the same numbers.
 
 Compared are the numbers that are written with digits, as a multiset of exact values. How they are written is no part of the value: digits
-of any script (３ and 3), commas between thousands (1,000 and 1000), fractions (½ and 1/2), full hours (5:00 and 5), number words that go
-on from digits (80,000 and 8만, 3 million and 300만). Where a number can be read in two ways (20일 is twenty days, or twenty and one), the way
-that the other text has counts.
+of any script, commas between thousands (1,000 and 1000), fractions (½ and 1/2), full hours (5:00 and 5), number words that go on from
+digits (3 million and 3,000,000; Korean and Japanese write 80,000 as 8 and their word for ten thousand). Where a number can be read in two
+ways (in Korean, 20 days may be read as twenty and one), the way that the other text has counts.
 
 A number that a translation adds is no fault where the source says it in words: the numerals of its language's [grading] and the words of
-its [numbers] ("three apples": 사과 3개; "a week": 1주; "twice": 2배). The other way round it is one: what is written in digits must be there in
-digits. A numeral of three letters or more that says two or more ("three") must be there too, in digits or in words; which syllables of Korean
-and Japanese say numbers is read generously, so this finds some of those that are lost. Of the 250 problems of MGSM in Japanese, which people translated, 48 % add such a number; with the words they say, 6 % differ, half of
-them by a mistake of the translation (`tests/filters/test_numbers.py`).
+its [numbers] ("three apples", "a week", "twice"). The other way round it is one: what is written in digits must be there in digits. A
+numeral of three letters or more that says two or more ("three") must be there too, in digits or in words; which syllables of Korean and
+Japanese say numbers is read generously, so this finds some of those that are lost. Of the 250 problems of MGSM in Japanese, which people
+translated, 48 % add a number; with the words they say, 6 % differ, half of them by a mistake of the translation
+(`tests/filters/test_numbers.py`).
 
-Not compared are signs (-3 and 영하 3도), exponents written as ², and digits that letters stand before (H2O, x1).
+Not compared are signs (-3 and three degrees of frost), exponents written as ², and digits that letters stand before (H2O, x1).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _VULGAR = re.compile("[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒]")
 _AHEAD = 80
 """Characters that one number may take."""
 _NUMERAL = 3
-"""Letters of a numeral that says a number for sure; 이 may be two, and this."""
+"""Letters of a numeral that says a number for sure; a syllable that says two may say many other things."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def difference(text: str, translation: str, source: str, target: str) -> Differe
     unsaid = _unsaid(text, translation, before, after, source, target)
     if not rest_before and not rest_after:
         return Difference(unsaid, ())
-    # What differs as it is read is compared as digits alone: 1조 may be a trillion, and the first group.
+    # What differs as it is read is compared as digits alone: what says a trillion may also say the first group.
     wanted = Counter(value for number in rest_before for value in number.raw)
     left = []
     for number in rest_after:

@@ -108,7 +108,7 @@ def restore(text: str, held: Sequence[Held]) -> str:
 def mask(text: str, series: Sequence[str] = (), words: Sequence[str] = (), *, first: int = 1) -> Masked:
     """The text behind marks, numbered from `first` in its order.
 
-    series: signs that label options beside A B C, 1 2 3 and circled ones, each series one string in order ("가나다라"). words: what is held
+    series: signs that label options beside A B C, 1 2 3 and circled ones, each series one string in order ("abcd"). words: what is held
     as code wherever it stands as a word of its own.
     """
     pieces: list[str] = []
