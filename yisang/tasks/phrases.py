@@ -71,6 +71,7 @@ def book() -> Book:
     return Book(tuple(phrases), frozenset(table["commas"]), hashlib.sha256(data).hexdigest())
 
 
+@functools.lru_cache(maxsize=4096)  # a question is translated, and asked for the label of its fault
 def translated(text: str, target: str) -> str | None:
     """`text` in the target language; None where a part of it is no phrase of the book in one language.
 

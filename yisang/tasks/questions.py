@@ -123,8 +123,9 @@ def _say(draw: Draw, topic: str, **slots: str | int) -> Said:
 
 
 def _opening(draw: Draw) -> list[Said]:
+    first = _say(draw, "source", n=draw.between(1, 999), m=draw.between(2, 99))
     if draw.share() < 0.4:
-        return []
+        return [first]
     slots: dict[str, str | int] = {
         "n": draw.between(2, 90),
         "m": draw.between(2, 90),
@@ -132,7 +133,7 @@ def _opening(draw: Draw) -> list[Said]:
         "s": f"⟦{draw.between(1, 9)}⟧",
         "f": f"${draw.one('abpq')} \\neq {draw.between(0, 9)}$",
     }
-    return [_say(draw, "opening", **slots)]
+    return [first, _say(draw, "opening", **slots)]
 
 
 def _closing(draw: Draw) -> list[Said]:

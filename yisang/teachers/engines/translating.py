@@ -42,8 +42,8 @@ def _dropped_number(question: str, said: str, other: str, draw: Draw) -> str | N
 
 
 def _translated_latex(question: str, said: str, other: str, draw: Draw) -> str | None:
-    options = {match[1] for line in said.split("\n") if (match := MARK.match(line))}
-    places = [match for match in MARK.finditer(said) if match[1] not in options]
+    labels = {number for line in question.split("\n") if MARK.match(line) for number in _labels(line)}
+    places = [match for match in MARK.finditer(said) if int(match[1]) not in labels]
     if not places:
         return None
     place = draw.one(places)
@@ -57,6 +57,12 @@ def _translated_latex(question: str, said: str, other: str, draw: Draw) -> str |
         else place[0] * 2
     )
     return said[: place.start()] + put + said[place.end() :]
+
+
+def _labels(line: str) -> list[int]:
+    """The marks of a line of options that may be labels: the first, or all where several options share the line."""
+    found = marks_in(line)
+    return found if len(found) > 2 else found[:1]
 
 
 def _other_language(question: str, said: str, other: str, draw: Draw) -> str | None:
