@@ -125,7 +125,18 @@ def test_the_same_request_gives_the_same_answer_and_another_seed_other_faults() 
 
 
 @pytest.mark.parametrize(
-    "name", ["2", "1;wrong=0.1", "1;share=1.5", "1;share=x", "1;share=0.6;looping=0.6", "1;seed=x", ""]
+    "name",
+    [
+        "3",
+        "1;lost_option=0.1",
+        "2;lost_option=0.6;dropped_number=0.6",
+        "1;wrong=0.1",
+        "1;share=1.5",
+        "1;share=x",
+        "1;share=0.6;looping=0.6",
+        "1;seed=x",
+        "",
+    ],
 )
 def test_a_revision_that_cannot_be_read_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be read"):

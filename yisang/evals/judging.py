@@ -12,7 +12,6 @@ All are None, and enter no mean, where the verdict is unjudged or infra_error.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import msgspec
@@ -20,6 +19,7 @@ import msgspec
 from yisang.evals.benchmarks import Item
 from yisang.evals.language_id import is_in, parts
 from yisang.evals.protocols import Protocol
+from yisang.filters.translation import between_tags
 from yisang.grading import Verdict, grade
 from yisang.languages.thinking import after_thinking
 from yisang.records import nfc
@@ -28,7 +28,6 @@ from yisang.tasks.listing import verify_object
 from yisang.tasks.wording import NotATask, parse
 
 LEFT_OUT: tuple[Verdict, ...] = ("unjudged", "infra_error")
-_TRANSLATION = re.compile(r"<TRANSLATION>(.*?)</TRANSLATION>", re.DOTALL)
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +108,7 @@ def _translation(item: Item, response: str, protocol: Protocol) -> tuple[Verdict
     answer = after_thinking(nfc(response))
     if answer is None:
         return "unparsed", "still_thinking: the thinking never ends", ""
-    said = _TRANSLATION.findall(answer)
+    said = between_tags(answer)
     if not said:
         return "unparsed", "no_translation: nothing between <TRANSLATION> tags", ""
     text = " ".join(said[0 if protocol.box == "first" else -1].split())

@@ -22,6 +22,9 @@ and is passed to a step of a recipe.
     exams        Exclusions, merged           exam questions with options of others; what speaks against it
     directives   StyleDirective, ShowOptions  how an answer is to be written; the options under a question
     grade        Grade, GoldPasses, VerifyTask, ProveGold    verdicts of an answer against its gold or its solution graph
+    document     document                     what of a prompt is translated, behind marks
+    numbers      difference                   whether a text and its translation hold the same numbers
+    translation  ReadTranslation              a teacher's translation as a prompt, or why it is none
     keep         Keep                         decide on verdicts and measures that are already there
     stored       NotMeasured                  read such verdicts and measures; an absent one is an error
 

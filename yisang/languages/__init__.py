@@ -16,6 +16,7 @@
     [terms]                           optional: what the terms of a question are (filters.quotes)
     [negation] [options]              optional: patterns of exam questions and their options (filters.exams)
     [directives]                      optional: how the answer to an exam question is to be written (filters.directives)
+    [numbers]                         optional: words that say a number, by the number (filters.numbers)
 
 Files of one's own stand in the folder that the environment variable YISANG_LANGUAGES names. It is searched
 first, so a file there also takes the place of a shipped one.
@@ -38,7 +39,18 @@ from yisang.errors import UsageError
 Ranges = tuple[tuple[int, int], ...]
 
 FOLDER_VARIABLE = "YISANG_LANGUAGES"
-_OTHERS = ("tasks", "grading", "refusals", "sentences", "pii", "terms", "negation", "options", "directives")
+_OTHERS = (
+    "tasks",
+    "grading",
+    "refusals",
+    "sentences",
+    "pii",
+    "terms",
+    "negation",
+    "options",
+    "directives",
+    "numbers",
+)
 """Tables that are read where they are used, so that a file is loaded without compiling a hundred patterns."""
 _SHIPPED = Path(__file__).parent
 _CODE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -73,6 +85,7 @@ class Language:
     negation: Mapping[str, Any] = field(default_factory=dict, hash=False)
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     directives: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    numbers: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def prompt(self, name: str) -> TeacherPrompt:
         """The teacher prompt of this name; UsageError where the language's file has none."""

@@ -24,7 +24,7 @@ def boxes(text: str) -> list[str]:
     """
     if "\\boxed" not in text and "\\fbox" not in text:
         return []
-    closing = _closing(text)
+    closing = closing_braces(text)
     starts = [match.end() for match in _BOX.finditer(text)]
     braced = _apart((start + 1, closing[start]) for start in starts if start in closing)
     if not braced:
@@ -42,7 +42,7 @@ def _apart(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return kept
 
 
-def _closing(text: str) -> dict[int, int]:
+def closing_braces(text: str) -> dict[int, int]:
     """The place of each opening brace that is closed, and where."""
     places: dict[int, int] = {}
     opened: list[int] = []

@@ -43,15 +43,18 @@ def check_kinds(strip: tuple[str, ...]) -> None:
 
 def without(text: str, strip: tuple[str, ...]) -> str:
     """`text` without the parts of these kinds; nothing is put in their place."""
-    check_kinds(strip)
-    kinds = [kind for kind in KINDS if kind in strip and any(sign in text for sign in _SIGNS[kind])]
-    if not kinds:
-        return text
     kept, place = [], 0
-    for start, stop in _Delimiters(text, kinds).spans():
+    for start, stop in spans(text, strip):
         kept.append(text[place:start])
         place = stop
-    return "".join([*kept, text[place:]])
+    return "".join([*kept, text[place:]]) if kept else text
+
+
+def spans(text: str, kinds: tuple[str, ...]) -> list[tuple[int, int]]:
+    """(start, end) of each part of these kinds, in order; no two of them overlap."""
+    check_kinds(kinds)
+    present = [kind for kind in KINDS if kind in kinds and any(sign in text for sign in _SIGNS[kind])]
+    return _Delimiters(text, present).spans() if present else []
 
 
 class _Delimiters:

@@ -71,21 +71,21 @@ def pilot_recipe(
     phase.check(setting)
     run_before(loaded, setting, number, workers=workers, limit=limit, strict=strict, say=say)
     before = Boundary(Folder(setting.out), plan.phases[phase.reads[0]].name)
-    total, chosen = _chosen(before, prompts)
+    total, chosen = _chosen(phase, before, prompts)
     if not chosen:
         raise UsageError(f"No prompt reaches the step {phase.stage.name}, so there is nothing to ask.")
     say(f"{phase.label}: asking about {len(chosen):,} of {total:,} prompts")
     return phase.name, _ask(phase, setting, chosen)
 
 
-def _chosen(before: Boundary, wanted: int) -> tuple[int, list[Prompt]]:
-    """How many prompts there are, and `wanted` of them: the same ones each time, whatever their order."""
+def _chosen(phase: TeachPhase, before: Boundary, wanted: int) -> tuple[int, list[Prompt]]:
+    """How many prompts there are to ask about, and `wanted` of them: the same ones each time, whatever their order."""
     total = 0
 
     def marked() -> Iterator[tuple[str, str, Prompt]]:
         nonlocal total
         for record in before.all_records():
-            if isinstance(record, Prompt):
+            if isinstance(record, Prompt) and phase.settled(record) is None:
                 total += 1
                 yield content_id("pilot", record.id), record.id, record
 

@@ -61,7 +61,7 @@ def _teaching(plan: Plan, phase: TeachPhase, setting: Setting) -> dict[str, Any]
         return found
     keys: set[str] = set()
     known: set[str] = set()
-    prompts = (record for record in before.all_records() if isinstance(record, Prompt))
+    prompts = (item for item in before.all_records() if isinstance(item, Prompt) and phase.settled(item) is None)
     with AnswerStore(setting.answer_store) as store:
         while held := list(islice(prompts, CHUNK)):
             chunk = set()

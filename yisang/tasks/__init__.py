@@ -11,6 +11,8 @@
     mixes       difficulty bands, mixes and contexts for pre-, mid- and RL training
     selection   pass@k, edge of competence, guards between splits
     addition    a second, simpler family: addition of long numbers with a scratchpad
+    questions   questions with formulas, code and options, with their translations
+    phrases     the sentences of those questions in several languages, written and read
 
 The kind of problem is that of GSM-Infinite and iGSM as used by "On the Interplay of Pre-Training, Mid-Training, and RL on
 Reasoning Language Models" (arXiv 2512.07783).

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
 from yisang.errors import UsageError, YisangError
 from yisang.pipelines.boundary import ShardWriter
+from yisang.pipelines.chain import dead_letter, storable
 from yisang.pipelines.identity import identity
 from yisang.pipelines.phases import Inputs, Phase, Setting, Work, counted, even_slices
 from yisang.pipelines.steps import Stage
-from yisang.records import Dead, Prompt, Trace
+from yisang.records import Dead, Drop, Prompt, Record, Trace
 from yisang.teachers.answers import AnswerStore
 from yisang.teachers.asking import Counters
 from yisang.teachers.engines import Engine, open_engine
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import MixedPrompt
-from yisang.teachers.rollouts import teach
+from yisang.teachers.rollouts import Template, teach
 from yisang.teachers.strategies import Once, Strategy
 from yisang.teachers.telling import Price, told
 
@@ -67,11 +68,40 @@ class Teach(Stage):
         return [TeachPhase("ask", stage=self)]
 
 
+class Asks(Protocol):
+    """A stage that asks a teacher about prompts: Teach, or one that makes something else of the answers."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def teacher(self) -> Teacher: ...
+    @property
+    def template(self) -> Template: ...
+    @property
+    def sampling(self) -> Sampling: ...
+    @property
+    def samples(self) -> int: ...
+    @property
+    def strategy(self) -> Strategy: ...
+
+
 @dataclass(frozen=True)
 class TeachPhase(Phase):
-    """A shard is one stream of requests."""
+    """A shard is one stream of requests. What is asked and what becomes of an answer is for a phase of another stage to say
+    (`settled`, `result`)."""
 
-    stage: Teach | None = None
+    stage: Asks | None = None
+
+    settles: ClassVar[bool] = False
+    """Whether there are prompts that `settled` decides on."""
+
+    def settled(self, prompt: Prompt) -> Record | Drop | None:
+        """What becomes of a prompt without its being asked about; None where the teacher is asked."""
+        return None
+
+    def result(self, trace: Trace) -> Record | Drop:
+        """What is made of an answer."""
+        return trace
 
     def parameters(self) -> Any:
         return identity(self.stage, self.stage.name if self.stage else "")
@@ -111,7 +141,7 @@ class TeachPhase(Phase):
         engine, *others = self.engines(setting)
 
         def prompts() -> Iterator[Prompt]:
-            for record in counted(inputs.slices(work.slices), out):
+            for record in inputs.slices(work.slices):
                 if not isinstance(record, Prompt):
                     raise UsageError(
                         f"Step {stage.name} was given a {record.kind_name}, but a teacher is asked prompts. Put a step before "
@@ -119,12 +149,22 @@ class TeachPhase(Phase):
                     )
                 yield record
 
+        asked: Iterator[Prompt] = counted(prompts(), out)
+        apart = 0
+        if self.settles:
+            # In a reading of their own, before the asking, which reads ahead in a thread of its own: one thread writes.
+            for prompt in asked:
+                settled = self.settled(prompt)
+                if settled is not None:
+                    apart += 1
+                    _write(out, stage.name, prompt, settled)
+            asked = (prompt for prompt in prompts() if self.settled(prompt) is None)
         outcomes, before = 0, ""
         counters = Counters()
-        out.note, out.through = counters.snapshot, 0
+        out.note, out.through = counters.snapshot, apart
         with AnswerStore(setting.answer_store) as store:
             for outcome in teach(
-                prompts(),
+                asked,
                 stage.teacher,
                 stage.template,
                 stage.sampling,
@@ -142,11 +182,27 @@ class TeachPhase(Phase):
                 if isinstance(outcome, Dead):
                     out.dead(stage.name, outcome.record, outcome)
                 else:
-                    out.keep(outcome)
-        wanted = out.read * stage.samples
+                    _write(out, stage.name, outcome, self._made(outcome))
+        wanted = (out.read - apart) * stage.samples
         if not wanted <= outcomes <= wanted * stage.strategy.tries:
             raise YisangError(
-                f"Step {stage.name}: {out.read} prompts with {stage.samples} answers each gave {outcomes} outcomes. Please report "
+                f"Step {stage.name}: {out.read - apart} prompts with {stage.samples} answers each gave {outcomes} outcomes. Please report "
                 "this; the same command does the shard again."
             )
-        out.born(stage.name, outcomes - out.read)
+        out.born(stage.name, outcomes + apart - out.read)
+
+    def _made(self, trace: Trace) -> Record | Drop | Dead:
+        try:
+            made = self.result(trace)
+            return made if made is trace or isinstance(made, Drop) else storable(made)
+        except Exception as error:  # of this record, which becomes a dead letter, as in a chain
+            return dead_letter(error)
+
+
+def _write(out: ShardWriter, step: str, record: Record, outcome: Record | Drop | Dead) -> None:
+    if isinstance(outcome, Drop):
+        out.drop(step, outcome.record or record, outcome)
+    elif isinstance(outcome, Dead):
+        out.dead(step, record, outcome)
+    else:
+        out.keep(outcome)

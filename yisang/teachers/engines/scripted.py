@@ -2,7 +2,8 @@
 
 It finds a task by its text, writes the gold trace in the mode that the prompt asks for, translates tasks, and declines
 whatever is no task (finish reason "declined"). On request it makes faults, seeded and labelled, so that every check
-behind it can be measured.
+behind it can be measured. From revision 2 on it also translates the questions of `yisang.tasks.questions`, whose formulas stand behind
+marks, and may make faults of translation.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import msgspec
 
 from yisang.errors import UsageError
 from yisang.languages import codes, load
+from yisang.languages.masks import NOTE
 from yisang.records import Message
+from yisang.tasks import phrases
 from yisang.tasks.addition import Sum, recognise_sum
 from yisang.tasks.contexts import context as load_context
 from yisang.tasks.contexts import digest_of_words
@@ -27,6 +30,7 @@ from yisang.tasks.graph import BadGraph, Graph
 from yisang.tasks.traces import Mode, response, style_of, think_and_answer
 from yisang.tasks.wording import Parsed, grammar, recognise
 from yisang.teachers.engines.base import EngineBase, TeacherRejected, begun
+from yisang.teachers.engines.translating import TRANSLATION_FAULTS, with_fault
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
 FAULTS = ("truncated", "looping", "wrong_language", "share", "wrong_value", "missing_step", "two_thinks")
@@ -42,10 +46,14 @@ DECLINED = "This question is no task with a known solution, so the scripted teac
 _LOOPS = 60
 
 
-def revision(faults: Mapping[str, float] | None = None, seed: int = 0) -> str:
-    """The revision of a scripted teacher with these shares of faults: another one gives other answers."""
+def revision(faults: Mapping[str, float] | None = None, seed: int = 0, number: int = 1) -> str:
+    """The revision of a scripted teacher with these shares of faults: another one gives other answers.
+
+    number: 2 for one that translates questions too; so it is where a fault of translation is named.
+    """
     shares = "".join(f";{name}={share:g}" for name, share in sorted((faults or {}).items()))
-    return f"1{shares}" + (f";seed={seed}" if faults else "")
+    number = max(number, 2) if set(faults or ()) & set(TRANSLATION_FAULTS) else number
+    return f"{number}{shares}" + (f";seed={seed}" if faults else "")
 
 
 class Scripted(EngineBase):
@@ -64,7 +72,9 @@ class Scripted(EngineBase):
                 'model\'s. Declare Teacher(engine="scripted", model="scripted", revision="1") in the recipe to try it.'
             )
         super().__init__(model, revision)
-        self.faults, self.seed = _faults(revision)
+        self.number, shares, self.seed = _faults(revision)
+        self.faults = {name: share for name, share in shares.items() if name in FAULTS}
+        self.translation_faults = {name: share for name, share in shares.items() if name in TRANSLATION_FAULTS}
         self.languages = tuple(code for code in codes() if load(code).tasks)
         self._words = digest_of_words()
 
@@ -75,13 +85,14 @@ class Scripted(EngineBase):
         if begun(messages)[1]:
             return await self._go_on(messages, sampling, sample)
         asked = self._asked(messages)
-        task = _recognised(asked.question, self.languages, self._words)
+        task = self._task(asked)
         target = asked.language or (task.language if task else "")
+        if asked.mode == "translate":
+            said, _ = self._translation(messages, asked, task, sampling, sample)
+            if said is not None:
+                return self._generation(messages, f"<TRANSLATION>\n{said}\n</TRANSLATION>", sampling, "stop")
         if task is None or not _speaks(task, target):
             return self._generation(messages, DECLINED, sampling, "declined")
-        if asked.mode == "translate":
-            text = f"<TRANSLATION>\n{_translated(task, target)}\n</TRANSLATION>"
-            return self._generation(messages, text, sampling, "stop")
         mode = asked.mode if asked.mode in get_args(Mode) and not (asked.mode == "mixed" and target == "en") else ""
         fault = self.fault_of(messages, sampling, sample)
         draw = Draw("scripted", self._request(messages, sampling, sample))
@@ -106,12 +117,44 @@ class Scripted(EngineBase):
 
     def fault_of(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> str:
         """The label of the fault that the answer to this request has, "" for none."""
+        asked = self._asked(messages)
+        if asked.mode == "translate":
+            return self._translation(messages, asked, self._task(asked), sampling, sample)[1]
+        return self._drawn(self.faults, messages, sampling, sample)
+
+    def _task(self, asked: _Asked) -> Parsed | Sum | None:
+        # A question is looked up first: that takes a thirtieth of the time in which it is seen to be no task.
+        if self.number > 1 and asked.mode == "translate" and phrases.translated(asked.question, asked.language):
+            return None
+        return _recognised(asked.question, self.languages, self._words)
+
+    def _drawn(self, faults: Mapping[str, float], messages: Sequence[Message], sampling: Sampling, sample: int) -> str:
         place = Draw("fault", self.seed, self._request(messages, sampling, sample)).share()
-        for name, share in self.faults.items():
+        for name, share in faults.items():
             place -= share
             if place < 0:
                 return name
         return ""
+
+    def _translation(
+        self, messages: Sequence[Message], asked: _Asked, task: Parsed | Sum | None, sampling: Sampling, sample: int
+    ) -> tuple[str | None, str]:
+        """(the translation, the label of its fault); None for what it cannot translate."""
+
+        def into(language: str) -> str | None:
+            if task is not None:
+                return _translated(task, language) if _speaks(task, language) else None
+            return phrases.translated(asked.question, language) if self.number > 1 else None
+
+        said = into(asked.language)
+        fault = self._drawn(self.translation_faults, messages, sampling, sample) if said is not None else ""
+        if said is None or not fault:
+            return said, ""
+        draw = Draw("translation", self._request(messages, sampling, sample))
+        texts = [into(code) for code in self.languages if code != asked.language]
+        others = [text for text in texts if text and text != asked.question]
+        faulty = with_fault(fault, asked.question, said, draw.one(others) if others else "", draw)
+        return (said, "") if faulty is None else (faulty, fault)
 
     def _request(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> str:
         body = json.dumps(self.body(messages, sampling, sample), sort_keys=True).encode()
@@ -123,7 +166,7 @@ class Scripted(EngineBase):
         for code in codes():
             for mode, prompt in load(code).prompts.items():
                 if any(message.content.startswith(prompt.text) for message in messages):
-                    return _Asked(question.removeprefix(prompt.text).strip(), code, mode)
+                    return _Asked(question.removeprefix(prompt.text).strip().removeprefix(NOTE).strip(), code, mode)
         return _Asked(question.strip(), "", "")
 
     def _generation(self, messages: Sequence[Message], text: str, sampling: Sampling, reason: str) -> Generation:
@@ -162,26 +205,25 @@ def _default(language: str) -> Mode:
     return "target_only" if language == "en" else "mixed"
 
 
-def _faults(text: str) -> tuple[dict[str, float], int]:
-    """The shares of faults and the seed that a revision names."""
+def _faults(text: str) -> tuple[int, dict[str, float], int]:
+    """The number, the shares of faults and the seed that a revision names."""
     number, *parts = text.split(";")
+    known = {"1": FAULTS, "2": FAULTS + TRANSLATION_FAULTS}.get(number, ())
     named = dict(part.partition("=")[::2] for part in parts)
     try:
         seed = int(named.pop("seed", "0"))
-        shares = {name: float(named[name]) for name in FAULTS if name in named}
+        shares = {name: float(named[name]) for name in known if name in named}
     except ValueError as error:
         raise UsageError(f"The revision {text!r} of the scripted teacher cannot be read: {error}.") from error
-    if (
-        number != "1"
-        or set(named) - set(FAULTS)
-        or not all(0 <= s <= 1 for s in shares.values())
-        or sum(shares.values()) > 1
-    ):
+    kinds = [[share for name, share in shares.items() if name in kind] for kind in (FAULTS, TRANSLATION_FAULTS)]
+    good = all(0 <= share <= 1 for share in shares.values()) and all(sum(kind) <= 1 for kind in kinds)
+    if not known or set(named) - set(known) or not good:
         raise UsageError(
             f"The revision {text!r} of the scripted teacher cannot be read. It is 1, then shares of faults that sum to at "
-            f"most 1, then a seed: 1;wrong_value=0.1;seed=7. The faults are {', '.join(FAULTS)}."
+            f"most 1, then a seed: 1;wrong_value=0.1;seed=7. The faults are {', '.join(FAULTS)}; revision 2 has "
+            f"{', '.join(TRANSLATION_FAULTS)} in translations too."
         )
-    return shares, seed
+    return int(number), shares, seed
 
 
 def _answer(task: Parsed | Sum, language: str, mode: str, fault: str, draw: Draw) -> tuple[str, str]:
