@@ -78,8 +78,6 @@ class Shakedown:
 
     def __call__(self, record: Trace | Example) -> Trace | Example | Drop:
         trace = record.trace if isinstance(record, Example) else record
-        if trace is None:
-            raise TypeError(f"Shakedown reads traces, and example {record.id} has none.")
         for rule, pattern in self.read:
             if evidence := _evidence(rule, pattern, trace):
                 return Drop(f"shakedown_{rule.name}", evidence)

@@ -89,7 +89,7 @@ def finishing_steps(settings: Settings, finishing: Finishing) -> tuple[Step, ...
         Group(
             category,
             Quota(scaled(finishing.quotas), default=0, extra=scaled(finishing.extra)),
-            order=HashOrder("yi_sang_hq"),
+            order=HashOrder("yi_sang_hq", by="prompt"),
             name="quota",
         ),
     )
@@ -125,6 +125,18 @@ def yi_sang_hq(settings: Settings, finishing: Finishing, name: str = "yi_sang_hq
         sink=corpus(settings),
         expected=expected(finishing) if name == "yi_sang_hq" else (),
     )
+
+
+def arm(
+    name: str, settings: Settings, finishing: Finishing, *, category: str, size: int = 50_000, extra: int = 3_000
+) -> Recipe:
+    """The recipe of an ablation: `size` rows of one category, and `extra` exam questions for the format of their answers (table 3).
+
+    All arms draw the same questions, wherever they have an answer to them that was kept.
+    """
+    finishing = replace(finishing, quotas=((category, size),), extra=(("Exams", extra),) if extra else ())
+    wanted = Expected("rows of the arm", "quota", size + extra, "table 3")
+    return replace(yi_sang_hq(settings, finishing, name), expected=(wanted,))
 
 
 def build(
