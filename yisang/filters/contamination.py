@@ -52,7 +52,7 @@ PAPER: tuple[Pass, ...] = ("segmented", "raw", "whole")
 ANCHOR = 8
 """Characters by which the longest part of an item is looked for in a text."""
 TELLING = 4
-"""Characters of a part of an item (an option) from which on it counts for the item's width: "ㄱ, ㄴ" is no sign of an item."""
+"""Characters of a part of an item (an option) from which on it counts for the item's width: two letters are no sign of an item."""
 HOLE = "\0"
 """Between the pieces of a squashed text, so that nothing is found across them; squashing leaves none elsewhere."""
 
