@@ -13,8 +13,9 @@ from shared import counted, read_all, records
 from yisang.errors import UsageError
 from yisang.records import Prompt
 from yisang.sources import Exams, Source, exams
-from yisang.sources.exam_items import facts, right_options
 from yisang.sources.exam_traps import KINDS
+from yisang.tasks.exam_facts import facts
+from yisang.tasks.exam_items import right_options
 
 
 def prompts(**fields: Any) -> list[Prompt]:
