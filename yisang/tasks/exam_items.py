@@ -110,13 +110,10 @@ class Items:
         more, rest = draw.between(1, 9), draw.between(1, 59)
         end = 60 * (hour + more) + minute + rest
 
-        def shown(time: int) -> str:
-            half = words["morning" if time < 720 else "afternoon"]
-            return self.fill(half, h=(time // 60 - 1) % 12 + 1, m=time % 60)
-
         text = self.fill(words["ask"], h=hour, m=minute, a=more, b=rest)
         wrong = [end + offset for offset in draw.shuffled((10, -10, 60, -60, 20, -20, 50, -50))[:3]]
-        return Item("clock", text, shown(end), tuple(shown(time) for time in wrong))
+        shown = [time_of_day(self.language, time) for time in (end, *wrong)]
+        return Item("clock", text, shown[0], tuple(shown[1:]))
 
     def among(self, draw: Draw) -> Item:
         """A question that more than one number may answer."""
@@ -127,6 +124,13 @@ class Items:
         return Item(
             f"among.{name}", self.fill(wordings[name], n=number), right[0], tuple(wrong[:3]), f"{name} {number}"
         )
+
+
+def time_of_day(language: str, minutes: int) -> str:
+    """A time so many minutes after midnight, as the pool writes it."""
+    words = facts(language)["clock"]
+    half = words["morning" if minutes < 720 else "afternoon"]
+    return fill(language, half, h=(minutes // 60 - 1) % 12 + 1, m=minutes % 60)
 
 
 def sides(name: str, number: int, draw: Draw) -> tuple[list[str], list[str]]:
@@ -142,11 +146,13 @@ Drawn = Callable[[Draw], tuple[int, ...]]
 
 
 class Number(NamedTuple):
-    """A family of questions with one number as their answer. drawn: their numbers; value: what they come to; formula: how."""
+    """A family of questions with one number as their answer. drawn: their numbers; value: what they come to; formula: how; asks: whether
+    numbers make such a question, with a whole answer."""
 
     drawn: Drawn
     value: Callable[..., int]
     formula: Callable[..., str]
+    asks: Callable[..., bool] = lambda *_: True
 
 
 def _mean(draw: Draw) -> tuple[int, ...]:
@@ -185,36 +191,49 @@ def _powers(binary: int) -> str:
 
 NUMBERS: dict[str, Number] = {
     "sum": Number(_two(100, 2999), lambda a, b: a + b, lambda a, b: f"{a} + {b}"),
-    "difference": Number(_difference, lambda a, b: a - b, lambda a, b: f"{a} - {b}"),
+    "difference": Number(_difference, lambda a, b: a - b, lambda a, b: f"{a} - {b}", lambda a, b: a >= b),
     "product": Number(_two(12, 99), lambda a, b: a * b, lambda a, b: f"{a} × {b}"),
     "remainder": Number(
         lambda draw: (draw.between(200, 999), draw.between(17, 59)),
         lambda a, b: a % b,
         lambda a, b: f"{a} - {a // b} × {b}",
+        lambda a, b: b > 0,
     ),
-    "gcd": Number(_common, gcd, lambda a, b: f"gcd({a}, {b})"),
-    "lcm": Number(_two(6, 40), lcm, lambda a, b: f"{a} × {b} / {gcd(a, b)}"),
+    "gcd": Number(_common, gcd, lambda a, b: f"gcd({a}, {b})", lambda a, b: a > 0 and b > 0),
+    "lcm": Number(_two(6, 40), lcm, lambda a, b: f"{a} × {b} / {gcd(a, b)}", lambda a, b: a > 0 and b > 0),
     "percent": Number(
         lambda draw: (20 * draw.between(6, 49), 5 * draw.between(2, 17)),
         lambda a, b: a * b // 100,
         lambda a, b: f"{a} × {b} / 100",
+        lambda a, b: a * b % 100 == 0,
     ),
     "square": Number(_one(11, 99), lambda a: a * a, lambda a: f"{a} × {a}"),
-    "power": Number(_one(5, 20), lambda a: 2**a, lambda a: f"2^{a}"),
-    "binary": Number(lambda draw: (int(f"{draw.between(17, 255):b}"),), lambda a: int(str(a), 2), _powers),
-    "angles": Number(_one(5, 60), lambda a: 180 * (a - 2), lambda a: f"180 × ({a} - 2)"),
-    "diagonals": Number(_one(7, 60), lambda a: a * (a - 3) // 2, lambda a: f"{a} × ({a} - 3) / 2"),
+    "power": Number(_one(5, 20), lambda a: 2**a, lambda a: f"2^{a}", lambda a: a <= 60),
+    "binary": Number(
+        lambda draw: (int(f"{draw.between(17, 255):b}"),),
+        lambda a: int(str(a), 2),
+        _powers,
+        lambda a: a > 0 and set(str(a)) <= {"0", "1"},
+    ),
+    "angles": Number(_one(5, 60), lambda a: 180 * (a - 2), lambda a: f"180 × ({a} - 2)", lambda a: a > 2),
+    "diagonals": Number(_one(7, 60), lambda a: a * (a - 3) // 2, lambda a: f"{a} × ({a} - 3) / 2", lambda a: a > 2),
     "rectangle": Number(_two(12, 95), lambda a, b: a * b, lambda a, b: f"{a} × {b}"),
     "perimeter": Number(_two(12, 95), lambda a, b: 2 * (a + b), lambda a, b: f"2 × ({a} + {b})"),
     "metres": Number(_parts(1, 29, 1000, 10), lambda a, b: 1000 * a + b, lambda a, b: f"1000 × {a} + {b}"),
     "grams": Number(_parts(1, 29, 1000, 10), lambda a, b: 1000 * a + b, lambda a, b: f"1000 × {a} + {b}"),
     "minutes": Number(_parts(2, 12, 60), lambda a, b: 60 * a + b, lambda a, b: f"60 × {a} + {b}"),
     "seconds": Number(_parts(2, 30, 60), lambda a, b: 60 * a + b, lambda a, b: f"60 × {a} + {b}"),
-    "mean": Number(_mean, lambda a, b, c: (a + b + c) // 3, lambda a, b, c: f"({a} + {b} + {c}) / 3"),
+    "mean": Number(
+        _mean,
+        lambda a, b, c: (a + b + c) // 3,
+        lambda a, b, c: f"({a} + {b} + {c}) / 3",
+        lambda a, b, c: (a + b + c) % 3 == 0,
+    ),
     "sequence": Number(
         lambda draw: (draw.between(2, 40), draw.between(3, 19), draw.between(8, 40)),
         lambda a, b, c: a + (c - 1) * b,
         lambda a, b, c: f"{a} + ({c} - 1) × {b}",
+        lambda a, b, c: c > 0,
     ),
 }
 """By family."""
