@@ -209,7 +209,7 @@ def test_a_teacher_that_lies_about_its_faults_proves_nothing(
     label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Scripted, "fault_of", lambda *_: label)
-    with pytest.raises(Mislabelled, match="no fault" if not label else label):
+    with pytest.raises(Mislabelled, match=label or "no fault"):
         run("questions", sources(60)["questions"], tmp_path, 1, Proof())
 
 

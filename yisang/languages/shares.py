@@ -8,6 +8,7 @@ the number.
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 from typing import Any, Literal, get_args
 
@@ -66,6 +67,19 @@ def script_counts(
     points = _points(text)
     ranges = tuple(item for name in blocks or language.default_blocks for item in language.blocks[name])
     return _count(_within(ranges, denominator), points), _count(_counted(denominator), points)
+
+
+def longest_foreign_run(text: str, language: Language) -> str:
+    """The piece of a text with the most letters in a row of which none stands in the language's default blocks; "" where all do."""
+    ranges = tuple(item for name in language.default_blocks for item in language.blocks[name])
+    return max(_between(ranges).split(nfc(text)), key=lambda piece: sum(map(str.isalpha, piece))).strip()
+
+
+@functools.cache
+def _between(ranges: Ranges) -> re.Pattern[str]:
+    """A letter of these ranges, signs among them aside."""
+    spans = (f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+    return re.compile(f"[{''.join(spans)}]")
 
 
 def writes_blanks(language: Language) -> bool:
