@@ -56,7 +56,7 @@ are 31 characters in Japanese and 22 in Chinese (medians; 57 in Thai), and no tw
 ANCHOR = 8
 """Characters by which the longest part of an item is looked for in a text."""
 TELLING = 4
-"""Characters of a part of an item (an option) from which on it counts for the item's width: "ㄱ, ㄴ" is no sign of an item."""
+"""Characters of a part of an item (an option) from which on it counts for the item's width: two letters are no sign of an item."""
 HOLE = "\0"
 """Between the pieces of a squashed text, so that nothing is found across them; squashing leaves none elsewhere."""
 
