@@ -257,7 +257,7 @@ def test_plan_pilot_and_run_ask_for_each_once(tmp_path: Path, asked: list[str]) 
     (teaching,) = (phase["teaching"] for phase in plan["phases"] if "teaching" in phase)
     # Neither the Korean prompts nor those that may not be changed.
     assert (teaching["requests"], teaching["answered"], teaching["to_ask"]) == (40, 10, 30)
-    text = plan_text(plan)
+    text = " ".join(plan_text(plan).split())
     for words in ("source=en", "target=ko", "share=0.5", "shortest=0.2", "longest=1.0", "teacher scripted at 2;"):
         assert words in text
     run_recipe(what, setting)
