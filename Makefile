@@ -51,6 +51,7 @@ bench: $(TEST)
 	$(BIN)/python -m bench.chaos
 	$(BIN)/python -m bench.tasks
 	$(BIN)/python -m bench.translations
+	$(BIN)/python -m bench.exams
 	$(BIN)/python -m bench.sandbox
 	$(BIN)/python -m bench.teacher
 	$(BIN)/python -m bench.teacher --memory

@@ -70,7 +70,7 @@ LEAST_PYTHON = {
     "docs/grading.md": 1,
     "docs/checks.md": 5,
     "docs/decontamination.md": 1,
-    "docs/exams.md": 3,
+    "docs/exams.md": 4,
     "docs/translation.md": 2,
     "docs/registry.md": 2,
     "docs/evals.md": 3,
