@@ -63,6 +63,7 @@ reproductions: $(TEST)
 	$(BIN)/python -m bench.greedy
 	$(BIN)/python -m bench.mini_base
 	$(BIN)/python -m bench.mini_sft
+	$(BIN)/python -m bench.yi_sang
 
 constraints:
 	$(PYTHON) scripts/make_constraints.py
