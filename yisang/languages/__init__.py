@@ -16,7 +16,8 @@
     [terms]                           optional: what the terms of a question are (filters.quotes)
     [negation] [options]              optional: patterns of exam questions and their options (filters.exams)
     [directives]                      optional: how the answer to an exam question is to be written (filters.directives)
-    [numbers]                         optional: words that say a number, by the number (filters.numbers)
+    [numbers]                         optional: words that say a number, by the number (filters.numbers); words of other than
+                                      ASCII letters are found inside of others too, as some languages have no blanks
 
 Files of one's own stand in the folder that the environment variable YISANG_LANGUAGES names. It is searched
 first, so a file there also takes the place of a shipped one.
