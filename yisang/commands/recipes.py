@@ -1,4 +1,4 @@
-"""What runs a recipe: plan, run, join, quickstart."""
+"""What makes and runs a recipe: init, plan, run, join, quickstart."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ from yisang.commands.options import (
 )
 from yisang.commands.output import print_json, say
 from yisang.errors import UsageError
+
+
+def init(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="The language's BCP 47 code, e.g. ja.")],
+    out: Annotated[str, typer.Option("--out", help="The folder. [default: named by the code]")] = "",
+    name: Annotated[str, typer.Option("--name", help="The language's name in English, where it does not ship.")] = "",
+) -> None:
+    """Writes a project for a corpus in a language: registry of sites, recipe, language file."""
+    from yisang.pipelines.init import init as init_project
+    from yisang.pipelines.init import project_text
+
+    print(project_text(init_project(code, out, name)))
 
 
 def plan(
