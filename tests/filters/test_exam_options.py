@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from yisang.filters.options import NEAR, alike, gold_place, labelled, mentioned, normalised, shown, sort_of
 from yisang.grading import grade
 from yisang.records import Prompt
-from yisang.sources.exam_items import facts
+from yisang.tasks.exam_facts import facts
 
 SAME = [
     ("1,000", "1000"), ("１０００", "1000"), ("1000.", "1000"), (" 1 000 ", "1000"), ("(1000)", "1000"), ("1000.0", "1000"), ("PARIS", "Paris"),

@@ -20,7 +20,7 @@ from yisang.languages import codes, load
 from yisang.languages.patterns import patterns
 from yisang.records import Drop, Licence, Prompt
 from yisang.sources import Exams
-from yisang.sources.exam_items import right_options
+from yisang.tasks.exam_items import right_options
 
 FREE = Licence(id="CC-BY-4.0", letter="A", evidence="written for the tests")
 SHARED = Licence(id="CC-BY-SA-4.0", letter="A", evidence="written for the tests", share_alike=True)

@@ -34,6 +34,8 @@ DAY = "2026-11-01"
         ("KOGL-2", "B", True, False),
         ("KOGL-3", "B", False, False),
         ("KOGL-4", "B", False, False),
+        ("KR-Copyright-Act-7", "A", True, False),
+        ("KR-Copyright-Act-24-2", "A", True, False),
         ("MIT", "A", True, False),
         ("Apache-2.0", "A", True, False),
         ("BSD-3-Clause", "A", True, False),

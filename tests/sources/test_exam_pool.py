@@ -13,8 +13,9 @@ from shared import counted, read_all, records
 from yisang.errors import UsageError
 from yisang.records import Prompt
 from yisang.sources import Exams, Source, exams
-from yisang.sources.exam_items import facts, right_options
 from yisang.sources.exam_traps import KINDS
+from yisang.tasks.exam_facts import facts, known, pools
+from yisang.tasks.exam_items import right_options
 
 
 def prompts(**fields: Any) -> list[Prompt]:
@@ -70,6 +71,13 @@ def test_names_stand_once_on_their_side() -> None:
         rows = [row.split(" ") for row in pair["rows"]]
         for side in (0, 1):
             assert max(Counter(row[side] for row in rows).values()) == 1
+
+
+def test_a_name_stands_once_in_its_question() -> None:
+    for language in pools():
+        for fact in known(language):
+            (name,) = [value for slot, value in fact.slots.items() if slot != fact.asked and slot != "n"] or [""]
+            assert len(name) < 3 or fact.family.endswith(".next") or fact.text.count(name) == 1, fact.text
 
 
 def test_traps_are_planted_on_request_and_each_kind_in_its_number() -> None:

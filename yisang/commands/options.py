@@ -19,6 +19,10 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a
 InputsOption = Annotated[
     str | None, typer.Option("--inputs", help="Path of the inputs, for recipes whose build() takes it.")
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key=value for the recipe's build(), e.g. taught_by=mini; repeatable."),
+]
 AnswersOption = Annotated[
     str,
     typer.Option("--answers", help="Where teachers' answers are kept and looked up. [default: beside the run folder]"),

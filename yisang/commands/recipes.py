@@ -15,6 +15,7 @@ from yisang.commands.options import (
     LimitOption,
     PriceOption,
     RecipeArgument,
+    SetOption,
     StrictOption,
     TeacherOption,
     TeacherOptions,
@@ -41,6 +42,7 @@ def plan(
     out: Annotated[str, typer.Option("--out", help="A run folder: says what is already done there.")] = "",
     answers: AnswersOption = "",
     inputs: InputsOption = None,
+    sets: SetOption = None,
     limit: LimitOption = None,
     strict: StrictOption = False,
     pilot: Annotated[
@@ -73,7 +75,7 @@ def plan(
     from yisang.pipelines.planning import plan_text, recipe_plan
     from yisang.pipelines.recipe import load
 
-    loaded = load(recipe, inputs)
+    loaded = load(recipe, inputs, sets or [])
     setting = Setting(out, answers, teacher_setting(teacher, teacher_option or [], concurrency, price))
     rates = Rates(setting.teacher.price, gpus, tokens_per_second)
     if pilot is None and (price or tokens_per_second is not None or gpus != 1):
@@ -102,6 +104,7 @@ def run(
     on: Annotated[str, typer.Option("--on", help="The runner: local, beam, ray, slurm or nodes.")] = "local",
     workers: Annotated[int, typer.Option("--workers", help="Processes that work side by side.")] = 1,
     inputs: InputsOption = None,
+    sets: SetOption = None,
     limit: LimitOption = None,
     strict: StrictOption = False,
     answers: AnswersOption = "",
@@ -111,6 +114,7 @@ def run(
     price: PriceOption = "",
 ) -> None:
     """Runs a recipe into a folder. Options of the runner go behind `--`."""
+    from yisang.pipelines.expected import expected_text
     from yisang.pipelines.phases import Setting
     from yisang.pipelines.recipe import load
     from yisang.pipelines.report import books_text
@@ -121,6 +125,7 @@ def run(
         answers=answers,
         teacher=teacher_setting(teacher, teacher_option or [], concurrency, price),
     )
+    loaded = load(recipe, inputs, sets or [])
     if on == "slurm":
         from yisang.pipelines.runners.slurm import submit
         from yisang.storage import Folder
@@ -129,7 +134,6 @@ def run(
             raise UsageError(f"--workers is {workers}; it must be at least 1.")
         if not Folder(out).local:
             raise UsageError(f"Machines that work together need a folder that they all see as a path; {out} is none.")
-        loaded = load(recipe, inputs)
         check_recipe(loaded, setting, limit=limit, strict=strict)
         given: list[tuple[str, Any]] = [
             ("--inputs", inputs),
@@ -139,14 +143,17 @@ def run(
         ]
         given += [("--teacher", teacher), ("--concurrency", concurrency)]
         given += [("--teacher-option", option) for option in teacher_option or []]
+        given += [("--set", word) for word in sets or []]
         words = ["run", recipe, "--out", os.path.abspath(out), *(["--strict"] if strict else [])]
         words += [f"{name}={value}" for name, value in given if value not in (None, "")]
         print(submit(loaded.recipe.name, out, words, workers, context.args))
         return
     books = run_recipe(
-        load(recipe, inputs), setting, on=on, workers=workers, limit=limit, strict=strict, options=context.args, say=say
+        loaded, setting, on=on, workers=workers, limit=limit, strict=strict, options=context.args, say=say
     )
     print(books_text(books))
+    if loaded.recipe.expected:
+        print(expected_text(books, loaded.recipe.expected))
 
 
 def join(

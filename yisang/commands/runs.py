@@ -31,6 +31,7 @@ def show(
 ) -> None:
     """Shows the books of a finished run, or the way of one record through it."""
     from yisang.pipelines import report
+    from yisang.pipelines.expected import compared, expected_text, read_expected
     from yisang.pipelines.run import open_run, read_books
 
     if identifier:
@@ -48,11 +49,13 @@ def show(
                 print(json.dumps(row, ensure_ascii=False) if as_json else report.rejection_line(row))
     else:
         out, _ = open_run(run)
-        books = read_books(out)
+        books, expected = read_books(out), read_expected(out)
         if as_json:
-            print_json(report.books_json(books))
+            print_json(report.books_json(books) | ({"expected": compared(books, expected)} if expected else {}))
         else:
             print(report.books_text(books))
+            if expected:
+                print(expected_text(books, expected))
 
 
 def diff(

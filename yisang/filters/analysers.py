@@ -4,20 +4,20 @@ The paper (arXiv 2510.04230, section 5.3) cuts with MeCab-KO, a library and a di
 "mecab-ko" here, for who has it. The analyser "words" needs nothing but Python:
 
     a word stands between two blanks; its punctuation and the particles behind it (the language's [terms] endings) are taken
-    away, as many as there are: 학교에서는, → 학교, 12개를 → 12개, x^2+3x → x23x. So is an address of a page one unit.
+    away, as many as there are; a number keeps its counter, and x^2+3x is x23x. So is an address of a page one unit.
 
 Why words without particles and not morphemes: to split a Korean word into morphemes takes a dictionary, to take its particles off
-takes a list. Particles are what changes when a question is put into other words, so that 은 for 이 hides no copy. (With
+takes a list. Particles are what changes when a question is put into other words, so that one for another hides no copy. (With
 "mecab-ko" particles are units, as in the paper, and a changed one breaks the n-grams around it.) Why formulas and numbers stay
 whole: cut at each sign, the solution of a quadratic equation alone would be an n-gram, and it stands in every trace.
 
-What "words" misses: a copy whose words are spaced otherwise (할 수 있다, 할수있다), other endings of verbs (했다, 하였다), and, as 13
+What "words" misses: a copy whose words are spaced otherwise, other endings of verbs, and, as 13
 words are as long as some 23 morphemes, partial copies of 7 to 12 words. A copy of the whole item with other blanks is found by
-the pass "whole" of `contamination`. A noun that ends as a particle does loses its end (나이 → 나), with a particle or without, so
+the pass "whole" of `contamination`. A noun that ends as a particle does loses its end, with a particle or without, so
 that it is the same unit everywhere; that it is also another noun's matters little to 13 in a row.
 
-Scripts without blanks: a Chinese character is a unit, a run of hiragana or of katakana is one, which is a little finer than words
-are (次|の|文|章|を|読|んで); 13 of them are a short sentence, so give Japanese and Chinese a larger n where that removes too much. In
+Scripts without blanks: a Chinese character is a unit, a run of either Japanese syllabary is one, which is a little finer than words
+are; 13 of them are a short sentence, so give Japanese and Chinese a larger n where that removes too much. In
 Thai, Lao, Khmer and Burmese a unit is all that stands between two blanks, which finds little but whole copies.
 """
 
@@ -36,10 +36,10 @@ from yisang.languages import load
 AnalyserName = Literal["words", "mecab-ko"]
 
 _WORD = re.compile(r"[^\W_]+")
-_HIRAGANA, _KATAKANA = "\u3041-\u309f", "\u30a0-\u30ff\u31f0-\u31ff"
+_ROUND, _ANGULAR = "\u3041-\u309f", "\u30a0-\u30ff\u31f0-\u31ff"  # the two Japanese syllabaries
 _HAN = "\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-_UNSPACED = re.compile(f"[{_HIRAGANA}{_KATAKANA}{_HAN}]")
-_RUN = re.compile(f"[{_HIRAGANA}]+|[{_KATAKANA}]+|[{_HAN}]|[^{_HIRAGANA}{_KATAKANA}{_HAN}]+")
+_UNSPACED = re.compile(f"[{_ROUND}{_ANGULAR}{_HAN}]")
+_RUN = re.compile(f"[{_ROUND}]+|[{_ANGULAR}]+|[{_HAN}]|[^{_ROUND}{_ANGULAR}{_HAN}]+")
 _LONGEST = 40
 """Characters of a word at most; what is longer is none, and has no particle behind it."""
 _KNOWN = 1 << 17

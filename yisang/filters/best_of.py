@@ -46,7 +46,7 @@ class Agreement:
     settings: GradeSettings = DEFAULTS
 
     def identity(self) -> dict[str, Any]:
-        return {"settings": asdict(self.settings), "words": words_of(self.language)}
+        return {"language": self.language, "settings": asdict(self.settings), "words": words_of(self.language)}
 
     def __call__(self, traces: Iterator[Trace]) -> Iterator[Trace]:
         held = _of_one_prompt(traces, "Agreement")

@@ -52,7 +52,7 @@ PAPER: tuple[Pass, ...] = ("segmented", "raw", "whole")
 ANCHOR = 8
 """Characters by which the longest part of an item is looked for in a text."""
 TELLING = 4
-"""Characters of a part of an item (an option) from which on it counts for the item's width: "ㄱ, ㄴ" is no sign of an item."""
+"""Characters of a part of an item (an option) from which on it counts for the item's width: two letters are no sign of an item."""
 HOLE = "\0"
 """Between the pieces of a squashed text, so that nothing is found across them; squashing leaves none elsewhere."""
 
@@ -341,7 +341,8 @@ class Index:
         return self._units[name][grams.first[key]][start : start + grams.n]
 
     def words_of(self, name: Pass, key: int) -> str:
-        """What a finding shares, to be read: the n-gram, or the squashed item."""
+        """What a finding shares, to be read: the n-gram, or the squashed item (without its digits, where these are not shared)."""
         if name not in self.grams:
-            return self.items[key].text.said
+            said = self.items[key].text.said
+            return without_digits(said) if name == "digitless" else said
         return ("" if name == "raw" and self.reading.raw_units == "characters" else " ").join(self._gram(name, key))

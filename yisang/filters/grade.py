@@ -44,7 +44,7 @@ class Grade:
     settings: GradeSettings = DEFAULTS
 
     def identity(self) -> dict[str, Any]:
-        return {"settings": asdict(self.settings), "words": words_of(self.language)}
+        return {"language": self.language, "settings": asdict(self.settings), "words": words_of(self.language)}
 
     def __call__(self, trace: Trace) -> Trace:
         found = grade(trace.prompt, trace.text, self.settings)
@@ -65,7 +65,12 @@ class GoldPasses:
     open: bool = True
 
     def identity(self) -> dict[str, Any]:
-        return {"settings": asdict(self.settings), "open": self.open, "words": words_of(self.language)}
+        return {
+            "language": self.language,
+            "settings": asdict(self.settings),
+            "open": self.open,
+            "words": words_of(self.language),
+        }
 
     def __call__(self, prompt: Prompt) -> Prompt | Drop:
         if self.open and prompt.gold is None and prompt.kind != "code":
@@ -91,7 +96,7 @@ class ProveGold:
     settings: GradeSettings = DEFAULTS
 
     def identity(self) -> dict[str, Any]:
-        return {"settings": asdict(self.settings), "words": words_of(self.language)}
+        return {"language": self.language, "settings": asdict(self.settings), "words": words_of(self.language)}
 
     def __call__(self, prompt: Prompt) -> Prompt | Drop:
         if prompt.kind != "mcq":

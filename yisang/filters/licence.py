@@ -217,7 +217,7 @@ class TagSite:
 
     The host is that of the address where the page was found in the end, after redirects. A host that the
     registry does not name gets the unknown licence (letter C), whatever the page came with; its category is
-    left.
+    left. A page out of a file, which has no host, keeps what its source declares.
     """
 
     registry_path: str | Path
@@ -230,9 +230,12 @@ class TagSite:
 
     def __call__(self, page: Page) -> Page:
         try:
-            host = urlsplit(page.final_url or page.url).hostname or ""
+            address = urlsplit(page.final_url or page.url)
+            host = address.hostname or ""
         except ValueError:  # no address at all, such as http://[
-            host = ""
+            return msgspec.structs.replace(page, licence=UNKNOWN_LICENCE)
+        if address.scheme == "file" and not host:
+            return page
         site = self.registry.for_host(host)
         if site is None:
             return msgspec.structs.replace(page, licence=UNKNOWN_LICENCE)

@@ -25,7 +25,7 @@ Places = NDArray[np.int64]
 GAP = ""
 """A unit that stands where something was taken out: no n-gram reaches over it, and no unit is empty otherwise."""
 
-# ① and the like have lost their circles after NFKC, so they go before it: numbers, letters, and ㉠ ㉮ in circles.
+# ① and the like have lost their circles after NFKC, so they go before it: numbers, and letters of Latin and Korean.
 _CIRCLED = re.compile("[\u2460-\u2473\u24b6-\u24ea\u2776-\u2793\u3260-\u327e]")
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _SAME = str.maketrans({"×": "*", "÷": "/", "−": "-", "∕": "/", "∗": "*"})
@@ -64,7 +64,7 @@ def without_digits(squashed: str) -> str:
 
 
 def width(text: str) -> int:
-    """How many columns the text takes on a terminal (Unicode Standard Annex 11): 2 for a Hangul syllable, a Chinese character or a
+    """How many columns the text takes on a terminal (Unicode Standard Annex 11): 2 for a Korean syllable, a Chinese character or a
     kana, else 1. So one bound suits scripts that say much and little with a character."""
     if text.isascii():
         return len(text)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from yisang.errors import UsageError
-from yisang.records import Drop, Record, content_id, with_measures
+from yisang.records import Drop, Example, Record, content_id, with_measures
 
 Limits = Mapping[str, int] | tuple[tuple[str, int], ...]
 
@@ -24,12 +25,23 @@ def category(record: Record) -> str:
 
 @dataclass(frozen=True)
 class HashOrder:
-    """A fixed shuffle: sorts by a hash of salt and id. Another salt is another shuffle."""
+    """A fixed shuffle: sorts by a hash of salt and id. Another salt is another shuffle.
+
+    by: "prompt" hashes the id of an example's prompt, so that corpora of the same questions answered in different ways draw the same
+    ones wherever they have them.
+    """
 
     salt: str = ""
+    by: Literal["id", "prompt"] = "id"
 
     def __call__(self, record: Record) -> str:
-        return content_id(self.salt, record.id)
+        if self.by == "id":
+            return content_id(self.salt, record.id)
+        if not isinstance(record, Example):
+            raise TypeError(
+                f"HashOrder(by='prompt') orders examples, and this is a {record.kind_name}; id {record.id}."
+            )
+        return f"{content_id(self.salt, record.prompt_id)}:{record.id}"
 
 
 @dataclass(frozen=True)

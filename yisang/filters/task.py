@@ -19,15 +19,18 @@ class RecogniseTask:
 
     A task is the whole text or a line of its own in it. What stands around it (a title, a greeting) is left to the parent,
     and so are the parent's measures, which are of its text. languages: in which tasks are looked for. A prompt without a
-    task leaves as the Drop `no_task`.
+    task leaves as the Drop `no_task`, or passes where `others` says so; one whose graph is known passes as it is.
     """
 
     languages: Sequence[str] = ("ko",)
+    others: bool = False
 
     def identity(self) -> dict[str, Any]:
-        return {"languages": list(self.languages), "words": digest_of_words()}
+        return {"languages": list(self.languages), "others": self.others, "words": digest_of_words()}
 
-    def __call__(self, prompt: Prompt) -> list[Prompt] | Drop:
+    def __call__(self, prompt: Prompt) -> Prompt | list[Prompt] | Drop:
+        if prompt.graph is not None:
+            return prompt
         found = [
             msgspec.structs.replace(
                 prompt,
@@ -42,4 +45,4 @@ class RecogniseTask:
             )
             for number, task in enumerate(tasks_in(prompt.text, tuple(self.languages)))
         ]
-        return found or Drop("no_task")
+        return found or (prompt if self.others else Drop("no_task"))

@@ -51,7 +51,7 @@ def _identity(value: Any, where: str, within: tuple[int, ...]) -> Any:
     if isinstance(value, list | tuple):
         return [inner(item) for item in value]
     if isinstance(value, set | frozenset):
-        return {"set": sorted(digest(inner(item)) for item in value)}
+        return {"set": sorted((inner(item) for item in value), key=digest)}
     if isinstance(value, dict):
         return {str(key): inner(item) for key, item in value.items()}
     if isinstance(value, enum.Enum):

@@ -10,6 +10,7 @@ import msgspec
 from yisang.errors import YisangError
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.compile import Plan
+from yisang.pipelines.constants import USUAL, Told, arguments, phase_lines, wrapped
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.pilot import pilot_lines
 from yisang.pipelines.recipe import Loaded
@@ -26,7 +27,7 @@ CHUNK = 2_000
 def recipe_plan(loaded: Loaded, *, setting: Setting, limit: int | None, strict: bool) -> dict[str, Any]:
     """The plan as plain data; nothing is run, asked or written."""
     plan, inputs = make_plan(loaded, limit=limit, strict=strict)
-    described = describe(loaded, plan, inputs)
+    described = describe(loaded, plan, inputs) | {"max_dead": plan.max_dead}
     for phase, entry in zip(plan.phases, described["phases"], strict=True):
         boundary = Boundary(Folder(setting.out), phase.name) if setting.out else None
         manifest = boundary.manifest() if boundary is not None else None
@@ -46,6 +47,7 @@ def _teaching(plan: Plan, phase: TeachPhase, setting: Setting) -> dict[str, Any]
     teacher = stage.teacher
     found: dict[str, Any] = {
         "model": teacher.model,
+        "engine": teacher.engine,
         "revision": teacher.revision,
         "sampling": msgspec.to_builtins(stage.sampling),
         "samples": stage.samples,
@@ -86,7 +88,10 @@ def plan_text(described: dict[str, Any]) -> str:
     lines = [f"{described['recipe']} {described['version']}: {why}", ""]
     for item in described["inputs"]:
         lines.append(f"input {item['source']}: {item['path']} ({item['size']:,} bytes)")
-    lines.append("")
+    lines += wrapped(f"corpus: {arguments(described['sink'])}")
+    lines += [f"dead letters: at most {described['max_dead']:.2%} of what enters a step"]
+    lines += [f"steps: Each({arguments(USUAL)}) unless they say otherwise", ""]
+    told: Told = {}
     for number, phase in enumerate(described["phases"], 1):
         state = (
             f"done, {phase['rows']:,} records"
@@ -96,9 +101,10 @@ def plan_text(described: dict[str, Any]) -> str:
             else "to do"
         )
         lines.append(f"{number:3}. {phase['name']}  [{state}]")
-        lines += [f"       {line}" for line in _constants(phase["parameters"])]
+        lines += [f"       {line}" for line in phase_lines(phase, told)]
+        told = {} if phase["steps"] else told
         if "teaching" in phase:
-            lines += [f"       {line}" for line in _teaching_lines(phase["teaching"])]
+            lines += [f"       {line}" for text in _teaching_lines(phase["teaching"]) for line in wrapped(text)]
     return "\n".join(lines)
 
 
@@ -106,6 +112,7 @@ def _teaching_lines(teaching: dict[str, Any]) -> list[str]:
     head = f"teacher {teaching['model']} at {teaching['revision']}, {teaching['samples']} answer(s) to each prompt"
     if teaching["attempts"] > 1:
         head += f", of up to {teaching['attempts']} attempts"
+    head += f"; prompt {teaching['prompt_version']}, engine {teaching['engine']}"
     if teaching["requests"] is None:
         return [head, "requests: known when the steps before have run into --out"]
     lines = [
@@ -113,32 +120,3 @@ def _teaching_lines(teaching: dict[str, Any]) -> list[str]:
         f"{teaching['requests']:,} requests: {teaching['answered']:,} answered in the store, {teaching['to_ask']:,} to ask",
     ]
     return lines + (pilot_lines(teaching["pilot"], teaching["estimate"]) if "pilot" in teaching else [])
-
-
-def _constants(parameters: Any) -> list[str]:
-    """One line for each step: its function and the parameters that bear identity."""
-    steps = [item for item in _nested(parameters) if isinstance(item, dict) and ("step" in item or "type" in item)]
-    return [line for step in steps if (line := _step_line(step))]
-
-
-def _nested(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return [found for item in value for found in _nested(item)]
-    return [value]
-
-
-def _step_line(step: dict[str, Any]) -> str:
-    fields = step.get("fields", {})
-    fn = fields.get("fn", step)
-    name = str(fn.get("type") or fn.get("function") or "") if isinstance(fn, dict) else ""
-    own = fn.get("fields") or fn.get("identity") or {} if isinstance(fn, dict) else {}
-    shown = {key: value for key, value in own.items() if isinstance(value, int | float | str | list)} if own else {}
-    constants = ", ".join(f"{key}={_short(value)}" for key, value in shown.items() if key != "name")
-    label = step.get("step", "")
-    return f"{label + ': ' if label else ''}{name.removeprefix('yisang.')}({constants})"
-
-
-def _short(value: Any) -> str:
-    """A digest by its first characters; everything else whole."""
-    text = str(value)
-    return f"{text[:12]}…" if len(text) == 64 and not set(text) - set("0123456789abcdef") else text

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from yisang.pipelines.books import Books, StepBooks
+from yisang.pipelines.constants import arguments
+from yisang.pipelines.publish_decontaminated import Decontamination, decontaminations
 from yisang.pipelines.publish_survey import Survey
 from yisang.pipelines.views import VIEWS
 from yisang.storage import Folder
@@ -46,6 +48,7 @@ class About:
     language: str
     description: str
     licence: str
+    decontaminations: tuple[Decontamination, ...] = ()
 
     @classmethod
     def of(cls, out: Folder) -> About:
@@ -61,6 +64,7 @@ class About:
             language=sink.get("language", ""),
             description=sink.get("description", ""),
             licence=sink.get("licence", "other"),
+            decontaminations=tuple(decontaminations(out)),
         )
 
 
@@ -75,6 +79,7 @@ def make_card(about: About, survey: Survey, books: Books, *, repo: str | None, p
         _loading(repo),
         _contents(survey),
         making(about, books),
+        decontamination(about),
         _teachers(survey),
         _measures(survey),
         _licences(survey),
@@ -203,6 +208,45 @@ def making(about: About, books: Books) -> str:
 
 def _reasons(step: StepBooks) -> str:
     return ", ".join(f"{reason}: {count:,}" for reason, count in by_count(Counter(step.dropped)))
+
+
+_COMPARED = (
+    "language",
+    "analyser",
+    "version",
+    "n",
+    "raw_n",
+    "raw_units",
+    "whole_min",
+    "directives",
+    "stop_prompts",
+    "stop_items",
+)
+
+
+def decontamination(about: About) -> str:
+    """Against which benchmarks, how, and what each of them removed."""
+    if not about.decontaminations:
+        return (
+            "## Decontamination\n\nThis corpus was not decontaminated: no step of its recipe compares it with a benchmark, so it may hold "
+            "questions of one."
+        )
+    return "\n\n".join(["## Decontamination", *map(_compared, about.decontaminations)])
+
+
+def _compared(step: Decontamination) -> str:
+    passes = step.constants["passes"]
+    rows = []
+    for whole in (row for row in step.removed if not row["pass"]):
+        own = {row["pass"]: row["records"] for row in step.removed if row["benchmark"] == whole["benchmark"]}
+        rows.append([whole["benchmark"], whole["items"], whole["records"], *(own[name] for name in passes)])
+    head = ["benchmark", "items", "records removed", *(f"by the pass {name}" for name in passes)]
+    given = {name: step.constants[name] for name in _COMPARED if name in step.constants}
+    return (
+        f"Step `{step.step}` compared {step.read:,} records with the benchmarks and removed {step.all_removed:,}. A record that several "
+        f"benchmarks or passes find counts for each of them.\n\n{table(head, rows, shown=len(rows))}\n\n"
+        f"How texts were compared (`yisang.filters.contamination` says what each word means): {arguments(given)}."
+    )
 
 
 def _teachers(survey: Survey) -> str:

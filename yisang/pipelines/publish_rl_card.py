@@ -12,6 +12,7 @@ from yisang.pipelines.publish_card import (
     About,
     by_count,
     counted_rows,
+    decontamination,
     front_matter,
     languages,
     licence_of_all,
@@ -73,6 +74,7 @@ def make_card(about: About, counts: Counts, books: Books, *, repo: str | None, p
         _contents(counts),
         _left_out(counts),
         making(about, books),
+        decontamination(about),
         _licences(counts),
     ]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"

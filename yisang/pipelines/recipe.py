@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,15 +15,48 @@ from typing import Any
 
 from yisang.errors import UsageError, YisangError
 from yisang.pipelines.curate import Corpus
+from yisang.pipelines.parameters import given_parameters
 from yisang.pipelines.steps import Batch, Each, Group, Stage, Step
 from yisang.sources.base import Source
+
+
+@dataclass(frozen=True)
+class Expected:
+    """`count` records are left behind `step`, as `where` says (a section, a table, an earlier run).
+
+    step: the name of a step, or "source" for what was read. of: what the count is a share of, as printed there. since: the step
+    whose records are the whole of the share that is measured here; "" where counts alone can be compared. category: counts only the kept
+    records of this one, whose whole are all that were kept; such a count is of the last step. note: what makes the two numbers differ by nature.
+    """
+
+    what: str
+    step: str
+    count: int
+    where: str
+    of: int | None = None
+    since: str = ""
+    category: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or (self.of is not None and self.of <= 0):
+            raise UsageError(
+                f"Expected {self.what}: count is {self.count} of {self.of}; counts are 0 or more, of more than 0."
+            )
+        if self.of is not None and not (self.since or self.category):
+            raise UsageError(f"Expected {self.what}: a share (of={self.of}) needs since= or category=.")
+
+    @property
+    def share(self) -> float | None:
+        return None if self.of is None else self.count / self.of
 
 
 @dataclass(frozen=True)
 class Recipe:
     """name, version: of the corpus. source: one or several. sink: what the kept records are published as.
 
-    max_dead: the share of dead letters above which the run fails.
+    max_dead: the share of dead letters above which the run fails. expected: what a paper, or an earlier run, says is left behind a
+    step; printed beside what was measured, and no part of what the run is.
     """
 
     name: str
@@ -31,6 +65,7 @@ class Recipe:
     steps: tuple[Step, ...]
     sink: Corpus
     max_dead: float = 0.01
+    expected: tuple[Expected, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(_with_unique_names(self.steps)))
@@ -40,6 +75,12 @@ class Recipe:
             raise UsageError(f"Recipe {self.name} has no source. Name at least one in source=.")
         if not 0 <= self.max_dead <= 1:
             raise UsageError(f"Recipe {self.name}: max_dead is {self.max_dead}; it is a share between 0 and 1.")
+        known = ["source", *(step.name for step in self.steps)]
+        for item in self.expected:
+            if unknown := [name for name in (item.step, item.since) if name and name not in known]:
+                raise UsageError(
+                    f"Recipe {self.name} expects something of step {unknown[0]!r}, which it does not have. It has {', '.join(known)}."
+                )
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -77,8 +118,9 @@ class Loaded:
     """True for a file outside any package: its functions travel to workers by value."""
 
 
-def load(name: str, inputs: str | None = None, **parameters: Any) -> Loaded:
-    """Loads a recipe by file path, or a shipped one by name. `inputs` and other parameters are given to its `build`.
+def load(name: str, inputs: str | None = None, sets: Iterable[str] = (), **parameters: Any) -> Loaded:
+    """Loads a recipe by file path, or a shipped one by name. `inputs` and other parameters are given to its `build`; sets are
+    such as `key=value` of the command line.
 
     Raises UsageError when there is none, and YisangError with the line when its code fails.
     """
@@ -102,6 +144,7 @@ def load(name: str, inputs: str | None = None, **parameters: Any) -> Loaded:
         raise UsageError(f"{path}: build() takes no parameter `inputs`, so --inputs has nothing to set.")
     if unknown := sorted(set(parameters) - set(taken)):
         raise UsageError(f"{path}: build() takes no parameter `{unknown[0]}`; it takes {', '.join(taken) or 'none'}.")
+    parameters |= given_parameters(build, sets, str(path))
     try:
         recipe = build(**parameters if inputs is None else {"inputs": inputs, **parameters})
     except YisangError:

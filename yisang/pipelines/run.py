@@ -233,6 +233,7 @@ def describe(loaded: Loaded, plan: Plan, inputs: list[dict[str, Any]]) -> dict[s
         "yisang": importlib.metadata.version("yisang"),
         "revision": _revision(loaded.path.parent),
         "sink": dataclasses.asdict(loaded.recipe.sink),
+        "expected": [dataclasses.asdict(item) for item in loaded.recipe.expected],
         "inputs": inputs,
         "phases": [
             {"name": phase.name, "steps": phase.accounts_for, "stored": phase.stored, "parameters": phase.parameters()}

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import msgspec
 
 from yisang.records import Licence, Prompt
-from yisang.sources.exam_items import Item, Items, argument, facts, sides
 from yisang.tasks.draw import Draw
+from yisang.tasks.exam_facts import facts
+from yisang.tasks.exam_items import Item, Items, argument, sides
 
 CLOSED = Licence(
     id="CC-BY-ND-4.0", letter="B", evidence="planted in yisang.sources.exams", date="2026-11-22", derive=False

@@ -2,7 +2,7 @@
 
 Facts (capitals, elements, kings, planets) and computations (numbers, units, days, times), in the words of exams_xx.toml. For trying
 what is done to exam questions where no crawled ones are at hand, and for proving it: whether an option is right is known of each
-question apart from its gold (`yisang.sources.exam_items.right_options`).
+question apart from its gold (`yisang.tasks.exam_items.right_options`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 from yisang.errors import UsageError
 from yisang.records import Licence, Prompt, content_id
 from yisang.sources.base import InputFile, Shard, SourceItem
-from yisang.sources.exam_items import Item, Items, digest, facts
 from yisang.sources.exam_traps import KINDS, trap
 from yisang.tasks.draw import Draw
+from yisang.tasks.exam_facts import digest, facts
+from yisang.tasks.exam_items import Item, Items
 from yisang.tasks.wording import grammar
 
 SHARD = 10_000

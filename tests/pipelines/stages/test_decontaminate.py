@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -53,7 +54,7 @@ from yisang.pipelines.run import read_books, run_recipe
 from yisang.pipelines.stages.benchmarks import Question, Questions
 from yisang.pipelines.stages.decontaminate import Decontaminate
 from yisang.pipelines.steps import Each
-from yisang.records import Drop, Page, Prompt, Record, content_id
+from yisang.records import Drop, Licence, Page, Prompt, Record, content_id
 from yisang.sources import Csv, JsonLines, Parquet
 from yisang.sources.base import InputFile, Shard, SourceItem
 from yisang.storage import Folder
@@ -280,9 +281,33 @@ def test_boilerplate_is_stopped_and_told_while_a_copied_item_still_goes(tmp_path
     assert said[0] == "5 of 35 records removed (14.29%)"
     assert said[2].startswith(f"{2 * words} n-grams stopped as boilerplate, and ")
     assert said[2].endswith(" of which more than half stands in these; 30 records kept that share nothing else")
-    assert said[3].startswith("stopped (raw, 35 prompts, 20 items): ")
+    assert said[3].startswith("stopped (raw, 35 prompts, 20 items of planted): ")
     assert said[3].partition("): ")[2] in BOILERPLATE
     assert len(said) == 3 + 5  # the first five of them; all are in the table
+
+
+CLOSED = Licence(id="KOGL-2", letter="B", evidence="written for the tests")
+
+
+@pytest.mark.parametrize("free", [0, 1, 30])
+def test_the_books_quote_only_what_stands_in_a_record_that_may_be_redistributed(free: int, tmp_path: Path) -> None:
+    records = [
+        record if number < free else msgspec.structs.replace(record, licence=CLOSED)
+        for number, record in enumerate(HARMLESS)
+    ]
+    result = clean(records, tmp_path, step(stop_prompts=20))
+    assert len(result.kept) == len(records)
+    said = [line for line in notes(result) if line.startswith("stopped (")]
+    assert len(said) == 5
+    assert all(", 30 prompts, 20 items of planted): " in line for line in said)
+    quoted = [line.partition("): ")[2] for line in said]
+    if free:
+        assert all(words.casefold() in BOILERPLATE for words in quoted if "(withheld" not in words)
+        assert not any("(withheld" in words for words in quoted)
+    else:
+        assert set(quoted) == {"(withheld: it stands in no record that may be redistributed)"}
+        whole = books_text(result.books) + json.dumps(books_json(result.books), ensure_ascii=False)
+        assert not any(" ".join(BOILERPLATE.split()[place : place + 3]) in whole for place in range(10))
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,9 @@ from yisang.pipelines.steps import Each
 from yisang.records import Licence, Page, Prompt, content_id
 from yisang.sources import Exams
 from yisang.sources.base import InputFile, Shard, SourceItem
-from yisang.sources.exam_items import right_options
 from yisang.sources.exam_traps import KINDS
 from yisang.storage import Folder
+from yisang.tasks.exam_items import right_options
 
 MERGE = MergeOptions("ko", gold_form="label", name="merge")
 BLIND = MergeOptions("ko", gold_form="label", without=CUES, near=None, name="merge")

@@ -58,13 +58,13 @@ def _parts_of(item: Question) -> tuple[str, ...]:
     return (item.id, item.text, str(len(item.options)), *item.options)
 
 
-def known(sources: Sequence[Source], where: str) -> list[Any]:
-    """What identifies the items: the sources but for where their files lie, and the files by their bytes."""
+def known(sources: Sequence[Source], where: str) -> list[dict[str, Any]]:
+    """What identifies the items: the sources but for where their files lie, and the files by their bytes. where: the step."""
     found = []
     for source in sources:
         described = identity(source, where)
         described.get("fields", {}).pop("paths", None)
-        found.append([described, [_mark(item) for item in source.inputs()]])
+        found.append({"step": where, **described, "files": [_mark(item) for item in source.inputs()]})
     return found
 
 

@@ -35,7 +35,9 @@ from yisang.records import Drop, Example, Prompt, Record, Trace, nfc, with_measu
 from yisang.sources.base import Source
 
 SHOWN = 5
-"""Stopped n-grams that the books quote; all of them are in the table `stopped`."""
+"""Stopped n-grams that the books tell of; all of them are in the table `stopped`."""
+WITHHELD = "(withheld: it stands in no record that may be redistributed)"
+"""What the books say, which whoever has them may pass on, in the place of a benchmark's words that no open record has."""
 QUOTED = 300
 """Characters of what was shared that a drop's evidence quotes at most."""
 
@@ -183,6 +185,7 @@ _STOPPED = pa.schema(
         ("prompts", pa.int64()),
         ("items", pa.int64()),
         ("benchmarks", pa.list_(pa.string())),
+        ("open", pa.bool_()),
         ("beside", pa.bool_()),
     ]
 )
@@ -238,7 +241,8 @@ class Matches(_DecontaminationPhase):
             prompt = _prompt_of(record)
             whose = unit_hash(nfc(prompt.id)) if prompt is not None else 0
             for where, found in self.step.shared(index, record):
-                rows.append((number, whose, WHERES.index(where), PASSES.index(found.name), found.key, found.times))
+                at = WHERES.index(where), PASSES.index(found.name), found.key, found.times
+                rows.append((number, whose, record.licence.letter == "A", *at))
         if rows:
             out.table("matches", pa.table([list(column) for column in zip(*rows, strict=True)], schema=MATCHES))
 
@@ -292,7 +296,8 @@ class Stopped(_DecontaminationPhase):
                 f"{kept:,} records kept that share nothing else"
             )
         for row in common[:SHOWN]:
-            lines.append(f"stopped ({row['pass']}, {row['prompts']:,} prompts, {row['items']:,} items): {row['ngram']}")
+            where = f"{row['prompts']:,} prompts, {row['items']:,} items of {', '.join(row['benchmarks'])}"
+            lines.append(f"stopped ({row['pass']}, {where}): {row['ngram'] if row['open'] else WITHHELD}")
         return lines
 
 

@@ -27,6 +27,11 @@ CANDIDATE_WEIGHTS = (0.05, 0.95)
 false one costs a comparison, and a missed one stays in the corpus."""
 
 
+def _asked(prompt: Prompt) -> str:
+    """Exam questions share their wording and differ in the options alone."""
+    return " ".join((prompt.text, *prompt.options))
+
+
 @dataclass(frozen=True)
 class NearDuplicates(Stage):
     """Of prompts whose texts are near copies of each other, keeps the first by `order`.
@@ -116,7 +121,7 @@ class Signatures(_NearPhase):
         tables = []
         while held := list(islice(prompts, 1_000)):
             hashes = MinHash.generator(
-                (near.shingles(prompt.text) for prompt in held),
+                (near.shingles(_asked(prompt)) for prompt in held),
                 num_perm=near.permutations,
                 seed=near.seed,
                 scheme=SCHEME,

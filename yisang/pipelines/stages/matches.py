@@ -16,13 +16,15 @@ MATCHES = pa.schema(
     [
         ("row", pa.int32()),
         ("prompt", pa.uint64()),
+        ("open", pa.bool_()),
         ("where", pa.int8()),
         ("pass", pa.int8()),
         ("key", pa.int32()),
         ("times", pa.int32()),
     ]
 )
-"""row: of the shard. prompt: the hash of its prompt's id. where, pass: by number. key: of the n-gram or the item."""
+"""row: of the shard. prompt: the hash of its prompt's id. open: whether its record may be redistributed. where, pass: by number. key: of
+the n-gram or the item."""
 
 
 class Shared(NamedTuple):
@@ -30,6 +32,7 @@ class Shared(NamedTuple):
 
     record: Any
     prompt: Any
+    open: Any
     found: Any
 
 
@@ -41,19 +44,23 @@ def stopped_rows(index: Index, shared: Shared, most: int | None, least: int) -> 
         return []
     pairs = np.unique(np.stack([shared.found[grams], shared.prompt[grams].view(np.int64)]), axis=1)
     found, prompts = np.unique(pairs[0], return_counts=True)
+    quotable = set(np.unique(shared.found[grams & shared.open]).tolist())
     rows: list[dict[str, Any]] = []
     for name in index.grams:
         own = found >> 32 == PASSES.index(name)
         counts = dict(zip((found[own] & 0xFFFFFFFF).tolist(), prompts[own].tolist(), strict=True))
-        common = [_row(index, name, key, count) for key, count in counts.items() if count > most]
+        first = PASSES.index(name) << 32
+        common = [
+            _row(index, name, key, count, first | key in quotable) for key, count in counts.items() if count > most
+        ]
         common = [row for row in common if row["items"] >= least]
         keys = {row["key"] for row in common}
         beside = index.mostly_in(name, counts.keys() - keys, keys) if keys else []
-        rows += common + [_row(index, name, key, counts[key], beside=True) for key in beside]
+        rows += common + [_row(index, name, key, counts[key], first | key in quotable, beside=True) for key in beside]
     return rows
 
 
-def _row(index: Index, name: Pass, key: int, prompts: int, beside: bool = False) -> dict[str, Any]:
+def _row(index: Index, name: Pass, key: int, prompts: int, quotable: bool, beside: bool = False) -> dict[str, Any]:
     items = [index.items[item] for item in index.items_of(name, key)]
     return {
         "pass": name,
@@ -62,18 +69,21 @@ def _row(index: Index, name: Pass, key: int, prompts: int, beside: bool = False)
         "prompts": prompts,
         "items": len({item.text.said for item in items}),
         "benchmarks": sorted({item.benchmark for item in items}),
+        "open": quotable,
         "beside": beside,
     }
 
 
 def all_matches(boundary: Boundary, manifest: Manifest) -> Shared:
-    columns: list[list[Any]] = [[np.empty(0, np.int64)], [np.empty(0, np.uint64)], [np.empty(0, np.int64)]]
+    kinds = (np.int64, np.uint64, np.bool_, np.int64)
+    columns: list[list[Any]] = [[np.empty(0, kind)] for kind in kinds]
     for shard in manifest.shards:
         table = shard_table(boundary, manifest, shard.index)
         if table is not None:
             row, name, key = (table[column].to_numpy().astype(np.int64) for column in ("row", "pass", "key"))
+            prompt, is_open = (table[column].to_numpy() for column in ("prompt", "open"))
             for column, values in zip(
-                columns, (shard.index << 32 | row, table["prompt"].to_numpy(), name << 32 | key), strict=True
+                columns, (shard.index << 32 | row, prompt, is_open, name << 32 | key), strict=True
             ):
                 column.append(values)
     return Shared(*map(np.concatenate, columns))

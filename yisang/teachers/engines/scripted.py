@@ -3,7 +3,7 @@
 It finds a task by its text, writes the gold trace in the mode that the prompt asks for, translates tasks, and declines
 whatever is no task (finish reason "declined"). On request it makes faults, seeded and labelled, so that every check
 behind it can be measured. From revision 2 on it also translates the questions of `yisang.tasks.questions`, whose formulas stand behind
-marks, and may make faults of translation.
+marks, and may make faults of translation. From revision 3 on it answers the questions of our own exam pool (`yisang.sources.Exams`) too.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from yisang.tasks.addition import Sum, recognise_sum
 from yisang.tasks.contexts import context as load_context
 from yisang.tasks.contexts import digest_of_words
 from yisang.tasks.draw import Draw
+from yisang.tasks.exam_traces import Mode as ExamMode
 from yisang.tasks.graph import BadGraph, Graph
 from yisang.tasks.traces import Mode, response, style_of, think_and_answer
 from yisang.tasks.wording import Parsed, grammar, recognise
 from yisang.teachers.engines.base import EngineBase, TeacherRejected, begun
+from yisang.teachers.engines.examining import Exam, exam
 from yisang.teachers.engines.translating import TRANSLATION_FAULTS, with_fault
 from yisang.teachers.generation import Generation, Sampling, Usage, generation
 
@@ -38,18 +40,20 @@ FAULTS = ("truncated", "looping", "wrong_language", "share", "wrong_value", "mis
 looping        a sentence of the thoughts again and again until the limit; finish reason "length"
 wrong_language the answer in English (in Korean where English is asked for)
 share          thoughts in one language, so that the share of the target language is out of its band
-wrong_value    a constant is misread, and all that follows, the answer too, is wrong
-missing_step   one step of the thoughts is left out; the answer is right
+wrong_value    a constant is misread, and all that follows, the answer too, is wrong; of an exam question a wrong option is taken for right
+missing_step   one step of the thoughts is left out; the answer is right. Of an exam question none is
 two_thinks     a second think block behind the first"""
 
 DECLINED = "This question is no task with a known solution, so the scripted teacher declines it."
 _LOOPS = 60
+_MIXED = ("mixed", "short")
 
 
 def revision(faults: Mapping[str, float] | None = None, seed: int = 0, number: int = 1) -> str:
     """The revision of a scripted teacher with these shares of faults: another one gives other answers.
 
-    number: 2 for one that translates questions too; so it is where a fault of translation is named.
+    number: 2 for one that translates questions too; so it is where a fault of translation is named. 3 for one that answers questions of
+    the exam pool too, which the others decline.
     """
     shares = "".join(f";{name}={share:g}" for name, share in sorted((faults or {}).items()))
     number = max(number, 2) if set(faults or ()) & set(TRANSLATION_FAULTS) else number
@@ -93,7 +97,8 @@ class Scripted(EngineBase):
                 return self._generation(messages, f"<TRANSLATION>\n{said}\n</TRANSLATION>", sampling, "stop")
         if task is None or not _speaks(task, target):
             return self._generation(messages, DECLINED, sampling, "declined")
-        mode = asked.mode if asked.mode in get_args(Mode) and not (asked.mode == "mixed" and target == "en") else ""
+        known = get_args(ExamMode if isinstance(task, Exam) else Mode)
+        mode = asked.mode if asked.mode in known and not (asked.mode in _MIXED and target == "en") else ""
         fault = self.fault_of(messages, sampling, sample)
         draw = Draw("scripted", self._request(messages, sampling, sample))
         text, reason = _answer(task, target, mode or _default(target), fault, draw)
@@ -120,12 +125,16 @@ class Scripted(EngineBase):
         asked = self._asked(messages)
         if asked.mode == "translate":
             return self._translation(messages, asked, self._task(asked), sampling, sample)[1]
-        return self._drawn(self.faults, messages, sampling, sample)
+        fault = self._drawn(self.faults, messages, sampling, sample)
+        return "" if fault == "missing_step" and isinstance(self._task(asked), Exam) else fault
 
-    def _task(self, asked: _Asked) -> Parsed | Sum | None:
+    def _task(self, asked: _Asked) -> Parsed | Sum | Exam | None:
         # A question is looked up first: that takes a thirtieth of the time in which it is seen to be no task.
         if self.number > 1 and asked.mode == "translate" and phrases.translated(asked.question, asked.language):
             return None
+        # Before it is looked for among tasks, for the same reason.
+        if self.number > 2 and asked.mode != "translate" and (found := exam(asked.question, self.languages)):
+            return found
         return _recognised(asked.question, self.languages, self._words)
 
     def _drawn(self, faults: Mapping[str, float], messages: Sequence[Message], sampling: Sampling, sample: int) -> str:
@@ -137,12 +146,17 @@ class Scripted(EngineBase):
         return ""
 
     def _translation(
-        self, messages: Sequence[Message], asked: _Asked, task: Parsed | Sum | None, sampling: Sampling, sample: int
+        self,
+        messages: Sequence[Message],
+        asked: _Asked,
+        task: Parsed | Sum | Exam | None,
+        sampling: Sampling,
+        sample: int,
     ) -> tuple[str | None, str]:
         """(the translation, the label of its fault); None for what it cannot translate."""
 
         def into(language: str) -> str | None:
-            if task is not None:
+            if task is not None and not isinstance(task, Exam):
                 return _translated(task, language) if _speaks(task, language) else None
             return phrases.translated(asked.question, language) if self.number > 1 else None
 
@@ -185,8 +199,10 @@ def _recognised(question: str, languages: tuple[str, ...], digest: str) -> Parse
     return recognise(question, languages) or recognise_sum(question, languages)
 
 
-def _speaks(task: Parsed | Sum, language: str) -> bool:
-    """Whether the task can be said in a language."""
+def _speaks(task: Parsed | Sum | Exam, language: str) -> bool:
+    """Whether the task can be said in a language. An exam question is answered in its own."""
+    if isinstance(task, Exam):
+        return task.language == language
     return isinstance(task, Sum) or language in load_context(task.context).languages
 
 
@@ -208,7 +224,8 @@ def _default(language: str) -> Mode:
 def _faults(text: str) -> tuple[int, dict[str, float], int]:
     """The number, the shares of faults and the seed that a revision names."""
     number, *parts = text.split(";")
-    known = {"1": FAULTS, "2": FAULTS + TRANSLATION_FAULTS}.get(number, ())
+    both = FAULTS + TRANSLATION_FAULTS
+    known = {"1": FAULTS, "2": both, "3": both}.get(number, ())
     named = dict(part.partition("=")[::2] for part in parts)
     try:
         seed = int(named.pop("seed", "0"))
@@ -221,16 +238,20 @@ def _faults(text: str) -> tuple[int, dict[str, float], int]:
         raise UsageError(
             f"The revision {text!r} of the scripted teacher cannot be read. It is 1, then shares of faults that sum to at "
             f"most 1, then a seed: 1;wrong_value=0.1;seed=7. The faults are {', '.join(FAULTS)}; revision 2 has "
-            f"{', '.join(TRANSLATION_FAULTS)} in translations too."
+            f"{', '.join(TRANSLATION_FAULTS)} in translations too, and revision 3 answers the questions of the exam pool."
         )
     return int(number), shares, seed
 
 
-def _answer(task: Parsed | Sum, language: str, mode: str, fault: str, draw: Draw) -> tuple[str, str]:
+def _answer(task: Parsed | Sum | Exam, language: str, mode: str, fault: str, draw: Draw) -> tuple[str, str]:
     """(text, finish reason) of the answer with one fault, or none."""
     if fault == "share":
-        mode = draw.one(("target_only", "english_only")) if mode == "mixed" else _other_mode(language, mode)
-    if isinstance(task, Sum):
+        mode = draw.one(("target_only", "english_only")) if mode in _MIXED else _other_mode(language, mode)
+    result = str(task.place + 1 if isinstance(task, Exam) else _result(task))
+    if isinstance(task, Exam):
+        place = task.another(draw) if fault == "wrong_value" else task.place
+        think, answer = task.written(next(known for known in get_args(ExamMode) if known == mode), place)
+    elif isinstance(task, Sum):
         think, answer = _sum_written(replace(task, language=language), fault, draw)
     else:
         graph = _misread(task.graph, draw) if fault == "wrong_value" else task.graph
@@ -238,7 +259,7 @@ def _answer(task: Parsed | Sum, language: str, mode: str, fault: str, draw: Draw
         think, answer = _written(graph, language, task.context, mode, leave_out)
     if fault == "wrong_language":
         other = grammar("en" if language != "en" else "ko")
-        answer = other.fill(other.trace["answer"], n=str(_result(task)))
+        answer = other.fill(other.trace["answer"], n=result)
     if fault == "two_thinks":
         return f"{response(think, '')}<think>\n{think}\n</think>\n\n{answer}", "stop"
     if fault == "looping":

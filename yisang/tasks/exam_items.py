@@ -1,8 +1,7 @@
 """Exam questions of our own: facts and small computations with four options, and which options are right by the facts themselves.
 
-The words and the facts are data, `exams_xx.toml` beside this file; what is computed stands here.
+The words and the facts are data (`yisang.tasks.exam_facts`); what is computed stands here.
 
-    facts(language)         the file
     Items(language, seed)   question `index` of the seed
     right_options(prompt)   the places of the options that are right, found anew: not from the gold
 """
@@ -10,20 +9,16 @@ The words and the facts are data, `exams_xx.toml` beside this file; what is comp
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
-import tomllib
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import gcd, lcm
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from yisang.errors import UsageError
 from yisang.records import Prompt
 from yisang.tasks.draw import Draw
-from yisang.tasks.wording import grammar
+from yisang.tasks.exam_facts import facts, fill, known
 
 FACTS_EVERY = 4
 """Every fourth question is a fact, as long as there are any left; facts are few, and none comes twice."""
@@ -47,27 +42,6 @@ class Item(NamedTuple):
     """Other forms of the right option."""
 
 
-@functools.cache
-def facts(language: str) -> dict[str, Any]:
-    """The facts and wordings of a language's pool. Raises UsageError where there are none."""
-    return tomllib.loads(_file(language).read_text("utf-8"))
-
-
-def digest(language: str) -> str:
-    """SHA-256 of that file."""
-    return hashlib.sha256(_file(language).read_bytes()).hexdigest()
-
-
-def _file(language: str) -> Path:
-    path = Path(__file__).with_name(f"exams_{language}.toml")
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem.removeprefix("exams_") for file in path.parent.glob("exams_*.toml")))
-        raise UsageError(
-            f"There is no exam pool in {language!r}; there is one in {known}. Write {path.name} after exams_ko.toml."
-        )
-    return path
-
-
 @dataclass(frozen=True)
 class Items:
     """The questions of a seed; question `index` is the same wherever it is asked for."""
@@ -77,7 +51,12 @@ class Items:
 
     @functools.cached_property
     def _facts(self) -> list[Item]:
-        return Draw("exam facts", self.seed).shuffled(list(self._known()))
+        return Draw("exam facts", self.seed).shuffled(
+            [
+                Item(fact.family, fact.text, fact.right, self._wrong(fact.text, fact.others))
+                for fact in known(self.language)
+            ]
+        )
 
     def item(self, index: int) -> Item:
         number, rest = divmod(index, FACTS_EVERY)
@@ -86,37 +65,10 @@ class Items:
         return self._made(Draw("exam", self.seed, index))
 
     def fill(self, template: str, **slots: Any) -> str:
-        return grammar(self.language).fill(template, **{name: str(value) for name, value in slots.items()})
+        return fill(self.language, template, **slots)
 
-    # Facts
-
-    def _known(self) -> list[Item]:
-        table, found = facts(self.language), []
-        for family, pair in table["pairs"].items():
-            rows = [row.split(" ") for row in pair["rows"]]
-            for one, other in rows:
-                slots = {"a": one, "b": other}
-                for way, right, side in (("ask", other, 1), ("back", one, 0)):
-                    values = [row[side] for row in rows if row[side] != right]
-                    found.append(self._fact(f"{family}.{way}", self.fill(pair[way], **slots), right, values))
-        for family, order in table["orders"].items():
-            names = order["names"]
-            ordinals = [self.fill(order["ordinal"], n=number) for number in range(1, len(names) + 1)]
-            for place, name in enumerate(names):
-                others = [other for other in names if other != name]
-                nth = self.fill(order["nth"], n=place + 1)
-                found.append(self._fact(f"{family}.nth", nth, name, others))
-                where = self.fill(order["place"], a=name)
-                elsewhere = [ordinal for ordinal in ordinals if ordinal != ordinals[place]]
-                found.append(self._fact(f"{family}.place", where, ordinals[place], elsewhere))
-                if place:
-                    asked = self.fill(order["next"], a=names[place - 1])
-                    others = [other for other in names if other not in (name, names[place - 1])]
-                    found.append(self._fact(f"{family}.next", asked, name, others))
-        return found
-
-    def _fact(self, family: str, text: str, right: str, values: Sequence[str]) -> Item:
-        return Item(family, text, right, tuple(Draw("exam fact", self.seed, text).shuffled(values)[:3]))
+    def _wrong(self, text: str, values: Sequence[str]) -> tuple[str, ...]:
+        return tuple(Draw("exam fact", self.seed, text).shuffled(values)[:3])
 
     # Questions with numbers of their own
 
@@ -134,7 +86,8 @@ class Items:
 
     def number(self, family: str, draw: Draw) -> Item:
         words = facts(self.language)["numbers"][family]
-        slots, value = NUMBERS[family](draw)
+        slots = NUMBERS[family].drawn(draw)
+        value = NUMBERS[family].value(*slots)
         offsets = [offset for offset in draw.shuffled(_OFFSETS) if value + offset > 0]
         grouped = draw.share() < 0.5
 
@@ -157,13 +110,10 @@ class Items:
         more, rest = draw.between(1, 9), draw.between(1, 59)
         end = 60 * (hour + more) + minute + rest
 
-        def shown(time: int) -> str:
-            half = words["morning" if time < 720 else "afternoon"]
-            return self.fill(half, h=(time // 60 - 1) % 12 + 1, m=time % 60)
-
         text = self.fill(words["ask"], h=hour, m=minute, a=more, b=rest)
         wrong = [end + offset for offset in draw.shuffled((10, -10, 60, -60, 20, -20, 50, -50))[:3]]
-        return Item("clock", text, shown(end), tuple(shown(time) for time in wrong))
+        shown = [time_of_day(self.language, time) for time in (end, *wrong)]
+        return Item("clock", text, shown[0], tuple(shown[1:]))
 
     def among(self, draw: Draw) -> Item:
         """A question that more than one number may answer."""
@@ -176,6 +126,13 @@ class Items:
         )
 
 
+def time_of_day(language: str, minutes: int) -> str:
+    """A time so many minutes after midnight, as the pool writes it."""
+    words = facts(language)["clock"]
+    half = words["morning" if minutes < 720 else "afternoon"]
+    return fill(language, half, h=(minutes // 60 - 1) % 12 + 1, m=minutes % 60)
+
+
 def sides(name: str, number: int, draw: Draw) -> tuple[list[str], list[str]]:
     """Numbers that fulfil a rule and numbers that do not, shuffled."""
     numbers = draw.shuffled(range(11, 100))
@@ -185,94 +142,101 @@ def sides(name: str, number: int, draw: Draw) -> tuple[list[str], list[str]]:
     return held[True], held[False]
 
 
-def _mean(draw: Draw) -> tuple[tuple[int, ...], int]:
+Drawn = Callable[[Draw], tuple[int, ...]]
+
+
+class Number(NamedTuple):
+    """A family of questions with one number as their answer. drawn: their numbers; value: what they come to; formula: how; asks: whether
+    numbers make such a question, with a whole answer."""
+
+    drawn: Drawn
+    value: Callable[..., int]
+    formula: Callable[..., str]
+    asks: Callable[..., bool] = lambda *_: True
+
+
+def _mean(draw: Draw) -> tuple[int, ...]:
     middle, one, other = draw.between(40, 90), draw.between(1, 15), draw.between(1, 15)
-    return (middle + one, middle + other, middle - one - other), middle
+    return middle + one, middle + other, middle - one - other
 
 
-def _parts(least: int, most: int, size: int, step: int = 1) -> Callable[[Draw], tuple[tuple[int, ...], int]]:
+def _parts(least: int, most: int, size: int, step: int = 1) -> Drawn:
     """So many of a large unit and some of the small one, `size` of which make a large one."""
-
-    def made(draw: Draw) -> tuple[tuple[int, ...], int]:
-        large, small = draw.between(least, most), step * draw.between(1, (size - 1) // step)
-        return (large, small), large * size + small
-
-    return made
+    return lambda draw: (draw.between(least, most), step * draw.between(1, (size - 1) // step))
 
 
-def _two(
-    low: int, high: int, value: Callable[[int, int], int], least: int = 0
-) -> Callable[[Draw], tuple[tuple[int, ...], int]]:
-    """Two numbers within bounds; the second within `least` and `high`, where least is given."""
-
-    def made(draw: Draw) -> tuple[tuple[int, ...], int]:
-        one, other = draw.between(low, high), draw.between(least or low, high)
-        return (one, other), value(one, other)
-
-    return made
+def _two(low: int, high: int) -> Drawn:
+    return lambda draw: (draw.between(low, high), draw.between(low, high))
 
 
-def _one(low: int, high: int, value: Callable[[int], int]) -> Callable[[Draw], tuple[tuple[int, ...], int]]:
-    def made(draw: Draw) -> tuple[tuple[int, ...], int]:
-        number = draw.between(low, high)
-        return (number,), value(number)
-
-    return made
+def _one(low: int, high: int) -> Drawn:
+    return lambda draw: (draw.between(low, high),)
 
 
-def _difference(draw: Draw) -> tuple[tuple[int, ...], int]:
+def _difference(draw: Draw) -> tuple[int, ...]:
     smaller, value = draw.between(100, 700), draw.between(21, 299)
-    return (smaller + value, smaller), value
+    return smaller + value, smaller
 
 
-def _remainder(draw: Draw) -> tuple[tuple[int, ...], int]:
-    number, divisor = draw.between(200, 999), draw.between(17, 59)
-    return (number, divisor), number % divisor
-
-
-def _common(draw: Draw) -> tuple[tuple[int, ...], int]:
+def _common(draw: Draw) -> tuple[int, ...]:
     factor, one, other = draw.between(11, 36), draw.between(2, 9), draw.between(2, 9)
-    return (factor * one, factor * other), factor * gcd(one, other)
+    return factor * one, factor * other
 
 
-def _percent(draw: Draw) -> tuple[tuple[int, ...], int]:
-    number, share = 20 * draw.between(6, 49), 5 * draw.between(2, 17)
-    return (number, share), number * share // 100
+def _powers(binary: int) -> str:
+    """A binary number as the sum of its powers of two."""
+    digits = str(binary)[::-1]
+    return " + ".join(str(2**place) for place in reversed(range(len(digits))) if digits[place] == "1")
 
 
-def _binary(draw: Draw) -> tuple[tuple[int, ...], int]:
-    number = draw.between(17, 255)
-    return (int(f"{number:b}"),), number
-
-
-def _sequence(draw: Draw) -> tuple[tuple[int, ...], int]:
-    first, step, place = draw.between(2, 40), draw.between(3, 19), draw.between(8, 40)
-    return (first, step, place), first + (place - 1) * step
-
-
-NUMBERS: dict[str, Callable[[Draw], tuple[tuple[int, ...], int]]] = {
-    "sum": _two(100, 2999, lambda a, b: a + b),
-    "difference": _difference,
-    "product": _two(12, 99, lambda a, b: a * b),
-    "remainder": _remainder,
-    "gcd": _common,
-    "lcm": _two(6, 40, lcm),
-    "percent": _percent,
-    "square": _one(11, 99, lambda a: a * a),
-    "power": _one(5, 20, lambda a: 2**a),
-    "binary": _binary,
-    "angles": _one(5, 60, lambda a: 180 * (a - 2)),
-    "diagonals": _one(7, 60, lambda a: a * (a - 3) // 2),
-    "rectangle": _two(12, 95, lambda a, b: a * b),
-    "perimeter": _two(12, 95, lambda a, b: 2 * (a + b)),
-    "metres": _parts(1, 29, 1000, 10),
-    "grams": _parts(1, 29, 1000, 10),
-    "minutes": _parts(2, 12, 60),
-    "seconds": _parts(2, 30, 60),
-    "mean": _mean,
-    "sequence": _sequence,
+NUMBERS: dict[str, Number] = {
+    "sum": Number(_two(100, 2999), lambda a, b: a + b, lambda a, b: f"{a} + {b}"),
+    "difference": Number(_difference, lambda a, b: a - b, lambda a, b: f"{a} - {b}", lambda a, b: a >= b),
+    "product": Number(_two(12, 99), lambda a, b: a * b, lambda a, b: f"{a} × {b}"),
+    "remainder": Number(
+        lambda draw: (draw.between(200, 999), draw.between(17, 59)),
+        lambda a, b: a % b,
+        lambda a, b: f"{a} - {a // b} × {b}",
+        lambda a, b: b > 0,
+    ),
+    "gcd": Number(_common, gcd, lambda a, b: f"gcd({a}, {b})", lambda a, b: a > 0 and b > 0),
+    "lcm": Number(_two(6, 40), lcm, lambda a, b: f"{a} × {b} / {gcd(a, b)}", lambda a, b: a > 0 and b > 0),
+    "percent": Number(
+        lambda draw: (20 * draw.between(6, 49), 5 * draw.between(2, 17)),
+        lambda a, b: a * b // 100,
+        lambda a, b: f"{a} × {b} / 100",
+        lambda a, b: a * b % 100 == 0,
+    ),
+    "square": Number(_one(11, 99), lambda a: a * a, lambda a: f"{a} × {a}"),
+    "power": Number(_one(5, 20), lambda a: 2**a, lambda a: f"2^{a}", lambda a: a <= 60),
+    "binary": Number(
+        lambda draw: (int(f"{draw.between(17, 255):b}"),),
+        lambda a: int(str(a), 2),
+        _powers,
+        lambda a: a > 0 and set(str(a)) <= {"0", "1"},
+    ),
+    "angles": Number(_one(5, 60), lambda a: 180 * (a - 2), lambda a: f"180 × ({a} - 2)", lambda a: a > 2),
+    "diagonals": Number(_one(7, 60), lambda a: a * (a - 3) // 2, lambda a: f"{a} × ({a} - 3) / 2", lambda a: a > 2),
+    "rectangle": Number(_two(12, 95), lambda a, b: a * b, lambda a, b: f"{a} × {b}"),
+    "perimeter": Number(_two(12, 95), lambda a, b: 2 * (a + b), lambda a, b: f"2 × ({a} + {b})"),
+    "metres": Number(_parts(1, 29, 1000, 10), lambda a, b: 1000 * a + b, lambda a, b: f"1000 × {a} + {b}"),
+    "grams": Number(_parts(1, 29, 1000, 10), lambda a, b: 1000 * a + b, lambda a, b: f"1000 × {a} + {b}"),
+    "minutes": Number(_parts(2, 12, 60), lambda a, b: 60 * a + b, lambda a, b: f"60 × {a} + {b}"),
+    "seconds": Number(_parts(2, 30, 60), lambda a, b: 60 * a + b, lambda a, b: f"60 × {a} + {b}"),
+    "mean": Number(
+        _mean,
+        lambda a, b, c: (a + b + c) // 3,
+        lambda a, b, c: f"({a} + {b} + {c}) / 3",
+        lambda a, b, c: (a + b + c) % 3 == 0,
+    ),
+    "sequence": Number(
+        lambda draw: (draw.between(2, 40), draw.between(3, 19), draw.between(8, 40)),
+        lambda a, b, c: a + (c - 1) * b,
+        lambda a, b, c: f"{a} + ({c} - 1) × {b}",
+        lambda a, b, c: c > 0,
+    ),
 }
-"""By family: the numbers of a question, and its value."""
+"""By family."""
 
 
 def _prime(value: int, _: int) -> bool:
@@ -306,20 +270,24 @@ def argument(name: str, draw: Draw) -> int:
 
 
 def right_options(prompt: Prompt) -> set[int]:
-    """The places of the options of a pool's question that are right, by its rule; its gold is not asked.
+    """The places of the options of a pool's question that are right, by its rule; its gold is not asked."""
+    return right_places(prompt.options, str(prompt.measures["right"]), str(prompt.measures["rule"]))
 
-    rule: "" (one value, in the measure `right`); "prime 0", "not multiple 7"; "all divisor 60", "none divisor 60" and
+
+def right_places(options: Sequence[str], right: str, rule: str) -> set[int]:
+    """The places of the options that are right.
+
+    rule: "" (one value, which stands in `right`); "prime 0", "not multiple 7"; "all divisor 60", "none divisor 60" and
     "both divisor 60", where one option speaks of the others; "statements", whose letters stand in `right`.
     """
-    rule, right = str(prompt.measures["rule"]), str(prompt.measures["right"])
-    values = [_value(option) for option in prompt.options]
+    values = [_value(option) for option in options]
     if not rule:
         return {place for place, value in enumerate(values) if value in {_value(form) for form in right.split("|")}}
     if rule == "statements":
-        return {place for place, option in enumerate(prompt.options) if _letters(option) == set(right)}
+        return {place for place, option in enumerate(options) if _letters(option) == set(right)}
     *kinds, name, number = rule.split(" ")
     kind = kinds[0] if kinds else ""
-    about_others = {place for place, option in enumerate(prompt.options) if option == right and kind in _ABOUT_OTHERS}
+    about_others = {place for place, option in enumerate(options) if option == right and kind in _ABOUT_OTHERS}
     holding = {
         place
         for place, value in enumerate(values)

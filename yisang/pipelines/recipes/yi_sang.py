@@ -1,0 +1,426 @@
+"""Yi-Sang: Korean web questions and translated English ones, each thought through in a mix of English and Korean.
+
+The corpus of Son et al., "Pushing on Multilingual Reasoning Models with Language-Mixed Chain-of-Thought" (arXiv 2510.04230), whose authors released
+the traces and no code for them. Sections in the comments below are that paper's. What it leaves open is a named setting of `Settings`, with our
+choice and the reason; what it prints is a literal.
+
+Expected, as printed there: 54 candidate sites of which 28 are kept (section 5.1; ours: yi_sang_sites.toml); 5.79 million prompts behind the light
+filter (5.1), three fifths of them of one category; 3.7 million traces behind the response filters (5.3), so at most 64 in 100 prompts; 6.77
+billion tokens. No yield is printed of the translation, of each response filter, or of the removal of copies. `yisang show` prints these numbers
+beside those of a run. `yi_sang_hq` goes on from here.
+
+    yisang plan yi_sang --inputs 'pages/*.warc.gz' --set sites=sites.toml --set sources=sources.toml
+    yisang run yi_sang --inputs out/quickstart.warc.gz --set taught_by=scripted --out out/yi_sang
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from yisang.errors import UsageError
+from yisang.filters.best_of import Agreement, BestOf, prompt_of
+from yisang.filters.cot import AnswerLanguage, Finish, Structure, ThinkShare
+from yisang.filters.directives import ShowOptions, StyleDirective
+from yisang.filters.duplicates import exact_key, keep_first, survivor_order
+from yisang.filters.grade import Grade, ProveGold, VerifyTask
+from yisang.filters.keep import Keep
+from yisang.filters.language import MinShare, TargetShare
+from yisang.filters.length import Length
+from yisang.filters.licence import AllowLicence, TagSite
+from yisang.filters.pii import MaskPii, Pii
+from yisang.filters.quotes import KeptQuotes
+from yisang.filters.refusal import Refusal
+from yisang.filters.repetition import Repetition
+from yisang.filters.switches import Switches
+from yisang.filters.task import RecogniseTask
+from yisang.filters.unfinished import Unfinished
+from yisang.grading import GradeSettings
+from yisang.languages import load
+from yisang.pipelines.curate import Corpus, ToExample
+from yisang.pipelines.recipe import Expected, Recipe
+from yisang.pipelines.stages.dedup import NearDuplicates
+from yisang.pipelines.stages.options import MergeOptions
+from yisang.pipelines.stages.teach import Teach
+from yisang.pipelines.stages.translate import GREEDY, Translate
+from yisang.pipelines.steps import Each, Group, Step
+from yisang.records import Drop, Letter, Page, Prompt, Record, Trace
+from yisang.sources.base import Source
+from yisang.sources.declared import declared_sources
+from yisang.sources.questions import PageToPrompts
+from yisang.sources.warc import Warc
+from yisang.teachers import models
+from yisang.teachers.engines.scripted import revision
+from yisang.teachers.generation import Sampling, Teacher
+from yisang.teachers.prompts import MixedPrompt, Placement
+
+SITES = str(files("yisang.pipelines.recipes") / "yi_sang_sites.toml")
+CATEGORIES = ("Code", "Exams", "Legal", "Korean", "Science", "Daily", "Finance", "Medical", "OpenThought")
+"""Figure 3. Questions inherit the category of their site; OpenThought, the translated questions, comes from no site."""
+
+FAULTS = {
+    "truncated": 0.02,
+    "looping": 0.02,
+    "two_thinks": 0.02,
+    "share": 0.02,
+    "wrong_language": 0.02,
+    "wrong_value": 0.02,
+}
+"""Shares of the scripted teacher's answers with a fault, so that each response filter has something to find."""
+
+MODES: dict[str, tuple[float, float]] = {
+    "mixed": (0.05, 0.20),  # section 5.3
+    "mixed_zh": (0.05, 0.20),
+    "mixed_ru": (0.05, 0.20),
+    "short": (0.05, 0.20),
+    # The baselines of table 2; the paper prints no band for them. Ours: the question may be quoted, or English terms.
+    "english_only": (0.0, 0.20),
+    "target_only": (0.50, 1.0),
+}
+"""The prompts of a language file, each with the share of the target's letters that its thoughts have."""
+
+Exams = Literal["both", "style", "option", "none"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may differ between two corpora of this kind. Behind each: what the paper says, or why ours is as it is."""
+
+    language: str = "ko"
+    inputs: str = ""  # WARC files of crawled pages; "" for none
+    sites: str = SITES  # their registry: licence and category by host
+    sources: str = ""  # a TOML file of further sources (yisang.sources.declared): exams, OpenThoughts, tasks
+    letters: tuple[Letter, ...] = (
+        "A",
+        "B",
+    )  # 5.1: B may train and is not redistributed; `yisang publish` leaves it out
+    only: tuple[str, ...] = ()  # categories; () for all
+    floor: float = 0.30  # 5.1, of the letters; the paper does not say of what
+    shortest: int = 50  # 5.1
+    longest: int = 8192  # 5.1
+    mask_pii: bool = True  # ours: what is stored, taught and published names nobody
+    near: float = 0.8  # ours: no method is named; character 5-grams suit Korean, and 0.8 is the usual threshold
+    translated_from: str = "en"
+    translated_by: str = (
+        ""  # "": the teacher. The paper took Gemini-2.5-Flash, whose terms bind what is made of its output
+    )
+    translator: Asked | None = None  # in Python: a translator with terms on its output, which become a licence parent
+    translate_attempts: int = 1
+    exams: Exams = "both"  # 5.2, table 11: both were adopted
+    option_share: float = 0.5  # ours: not printed. Half, so that a student sees both forms
+    style_share: float = 0.5  # the same
+    gold_form: Literal["label", "text"] | None = "label"  # how golds of the exam sources are written
+    cot: str = "mixed"  # figure 6 ("used throughout"); the others are the arms of table 2
+    placement: Placement = "system"  # figure 6 calls it a system prompt; the authors' code sends a first user turn
+    taught_by: str = "qwen3-32b"
+    sampling: Sampling | None = None  # None: as TEACHERS has it
+    samples: int = (
+        1  # the code draws 8; 5.79M prompts and 3.7M traces suggest that at most one was kept. 8 times the cost
+    )
+    graded: bool = False  # 5.3: correctness is measured and no filter, as it hardly changed what was learned
+    title: str = "Yi-Sang"
+
+    def __post_init__(self) -> None:
+        if self.cot not in MODES:
+            raise UsageError(f"yi_sang: cot is {self.cot!r}; it must be one of {', '.join(MODES)}.")
+        if self.exams not in ("both", "style", "option", "none"):
+            raise UsageError(f"yi_sang: exams is {self.exams!r}; it must be both, style, option or none.")
+        if not self.inputs and not self.sources:
+            raise UsageError(
+                "yi_sang reads nothing yet. Name crawled pages with --inputs 'pages/*.warc.gz', or a file of further sources with "
+                "--set sources=sources.toml, or both."
+            )
+        if self.samples < 1:
+            raise UsageError(f"yi_sang: samples is {self.samples}; it must be 1 or more.")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A teacher, and how it is asked.
+
+    tasks: "found" for one that knows the worded tasks of a post if it is given their words alone; "only" for one that knows nothing
+    else, so that it is asked nothing else.
+    """
+
+    teacher: Teacher
+    sampling: Sampling
+    translation: Sampling = GREEDY
+    tasks: Literal["", "found", "only"] = ""
+
+
+PAPER = Sampling(temperature=0.6, top_p=0.95, top_k=20, min_p=0.0, max_tokens=16_384)
+"""Not in the paper; the authors' code. At 16,384 tokens an answer is cut off, so the drop of longer ones is nearly the same as `finish`."""
+SMALL = Sampling(temperature=0.6, top_p=0.95, top_k=20, max_tokens=512)
+"""For mini, which reads and writes 1,024 tokens; an answer to six operations takes about 200."""
+TEACHERS = {
+    "qwen3-32b": ("Qwen/Qwen3-32B", "9216db5781bf21249d130ec9da846c4624c16137"),  # section 5.3
+    "qwen3-4b": ("Qwen/Qwen3-4B", "1cfa9a7208912126459214e8b04321603b3df60c"),  # table 12
+}
+"""Model and commit, served by vLLM. Their outputs are bound by no terms (Apache-2.0)."""
+
+
+def teacher(name: str) -> Asked:
+    """mini and scripted, which ship with yisang; one of TEACHERS; or any model as name@commit. Raises UsageError."""
+    if name == "mini":
+        if lacking := [package for package in ("torch", "transformers") if importlib.util.find_spec(package) is None]:
+            raise UsageError(
+                f"The teacher mini needs {' and '.join(lacking)}. Run: pip install 'yisang[train]', or take taught_by=scripted."
+            )
+        mini = Teacher(engine="mini", model="mini", revision=models.revision("mini"))
+        return Asked(mini, SMALL, replace(GREEDY, max_tokens=512), tasks="only")
+    if name == "scripted":
+        return Asked(
+            Teacher(engine="scripted", model="scripted", revision=revision(FAULTS, seed=1)), SMALL, tasks="found"
+        )
+    model, commit = TEACHERS.get(name) or name.rpartition("@")[::2]
+    if not model or not commit:
+        raise UsageError(
+            f"yi_sang knows no teacher {name!r}. It knows mini, scripted, {', '.join(TEACHERS)}, and any model as name@commit."
+        )
+    return Asked(Teacher(engine="vllm", model=model, revision=commit), PAPER)
+
+
+def not_an_index(page: Page) -> Page | Drop:
+    """Front pages and lists hold titles of questions, and no question."""
+    parts = urlsplit(page.final_url or page.url)
+    is_board = parts.path.endswith("board.php") and "wr_id=" not in parts.query
+    if parts.path in ("", "/") or parts.path.startswith("/list/") or is_board:
+        return Drop("index_page", {"url": page.url})
+    return page
+
+
+@dataclass(frozen=True)
+class OnlyCategories:
+    """Keeps the records of some categories."""
+
+    categories: tuple[str, ...]
+
+    def __call__(self, record: Record) -> Record | Drop:
+        if record.category in self.categories:
+            return record
+        return Drop("category", {"category": record.category})
+
+
+@dataclass(frozen=True)
+class Proved:
+    """`ProveGold` of the questions that got options; of others the gold is as its source has it, or unknown, and is never taught."""
+
+    language: str
+    settings: GradeSettings
+
+    def __call__(self, prompt: Prompt) -> Prompt | Drop:
+        return ProveGold(self.language, self.settings)(prompt) if prompt.measures.get("options_merged") else prompt
+
+
+def measured(trace: Trace) -> Trace:
+    """Where all that was measured is stored, and nothing is decided yet."""
+    return trace
+
+
+GRADING = GradeSettings(fallback=("marker",))
+"""An answer in a fixed line, as a style directive may ask for it, has no box."""
+
+
+def sources(settings: Settings) -> tuple[Source, ...]:
+    """The crawled pages, and what the file of sources declares."""
+    pages: tuple[Source, ...] = (Warc(settings.inputs, name="pages"),) if settings.inputs else ()
+    return pages + (declared_sources(settings.sources) if settings.sources else ())
+
+
+def prompt_steps(settings: Settings, asked: Asked) -> tuple[Step, ...]:
+    """From pages to the questions that a teacher is asked: section 5.1."""
+    language = settings.language
+    return (
+        Each(TagSite(settings.sites), on=Page, name="site"),
+        Each(AllowLicence(settings.letters), name="licence"),
+        Each(not_an_index, on=Page, name="not_an_index"),
+        Each(PageToPrompts(language), on=Page, name="questions", isolate=True, timeout=20),
+        *([Each(OnlyCategories(settings.only), name="categories")] if settings.only else []),
+        *([Each(MaskPii(language), name="mask_pii")] if settings.mask_pii else []),
+        Each(Length(settings.shortest, settings.longest), name="length"),
+        Group(exact_key, keep_first, order=survivor_order, name="exact_duplicates"),
+        NearDuplicates(threshold=settings.near, shingle=5, permutations=128, name="near_duplicates"),
+        *(
+            [
+                Each(
+                    RecogniseTask((language, settings.translated_from), others=asked.tasks == "found"),
+                    name="worded_tasks",
+                )
+            ]
+            if asked.tasks
+            else []
+        ),
+        *translation_steps(settings, asked),
+        # Behind the translation, so that one floor holds for all: 0.30 itself stays.
+        Each(TargetShare(language), name="target_share"),
+        Each(MinShare(settings.floor), name="min_share"),
+    )
+
+
+def translation_steps(settings: Settings, asked: Asked) -> tuple[Step, ...]:
+    """Questions of OpenThoughts in the target language; the teacher answers them anew (section 5.1)."""
+    if not settings.translated_from:
+        return ()
+    by = settings.translator or (teacher(settings.translated_by) if settings.translated_by else asked)
+    return (
+        Translate(
+            by.teacher,
+            by.translation,
+            source=settings.translated_from,
+            target=settings.language,
+            attempts=settings.translate_attempts,
+            name="translate",
+        ),
+    )
+
+
+def exam_steps(settings: Settings) -> tuple[Step, ...]:
+    """Two augmentations of questions with options (section 5.2), and the options in the text that the teacher is asked."""
+    language = settings.language
+    steps: list[Step] = []
+    if settings.exams in ("both", "option"):
+        steps += [
+            # The paper: BM25 over the exam pool, at most ten options. How many neighbours and which k1 and b it does not say.
+            MergeOptions(
+                language, most=10, share=settings.option_share, gold_form=settings.gold_form, name="merge_options"
+            ),
+            Each(Proved(language, GRADING), on=Prompt, name="prove_gold"),
+        ]
+    steps.append(Each(ShowOptions(), on=Prompt, name="show_options"))
+    if settings.exams in ("both", "style"):
+        steps.append(Each(StyleDirective(language, share=settings.style_share), on=Prompt, name="style"))
+    return tuple(steps)
+
+
+def response_steps(settings: Settings) -> tuple[Step, ...]:
+    """Section 5.3: checks that measure, stored; then each decides in a step of its own, so that the books say how many it took."""
+    language = settings.language
+    low, high = MODES[settings.cot]
+    decisions: dict[str, tuple[str, ...]] = {
+        # A trace that was cut off has no answer. In the paper this falls under the length of 16k tokens.
+        "finish": ("stop",),
+        "structure": ("one",),  # more than one think block; ours: nor none, nor one that is empty
+        "repetition": ("none",),  # identical phrases without end; measure and bounds are ours
+        "answer_language": ("target", "no_letters"),  # ours: a bare number in a box is in no other language
+        "think_share": ("in_band",),  # 5 to 20 % of the letters of the thoughts, both ends included
+        # Not in the paper, but common with teachers: an answer that stops in the middle, a refusal, somebody's number.
+        "unfinished": ("none",),
+        "refusal": ("none",),
+        "pii": ("none",),
+        **({"grade": ("correct", "unjudged")} if settings.graded else {}),
+    }
+    several: tuple[Step, ...] = (
+        # Of several answers that passed, the one that most of them agree with; the paper does not say.
+        Group(prompt_of, Agreement(language, GRADING), name="agreement"),
+        Group(prompt_of, BestOf(("agreement",)), name="best_of"),
+    )
+    return (
+        Each(Finish()),
+        Each(Structure()),
+        Each(Repetition()),
+        Each(AnswerLanguage(language)),
+        Each(ThinkShare(language, low, high, denominator="letters")),
+        Each(Unfinished(language)),
+        Each(Refusal(language)),
+        Each(Pii(language)),
+        Each(Switches(language)),
+        Each(KeptQuotes(language)),
+        Each(Grade(language, GRADING)),
+        Each(VerifyTask()),
+        Each(measured, keep=True),
+        *(Each(Keep(verdicts={name: wanted}), name=f"by_{name}") for name, wanted in decisions.items()),
+        *(several if settings.samples > 1 else ()),
+        Each(ToExample(), name="examples"),
+    )
+
+
+def steps(settings: Settings) -> tuple[Step, ...]:
+    """All of it, from pages to training rows."""
+    asked = teacher(settings.taught_by)
+    return (
+        *prompt_steps(settings, asked),
+        *exam_steps(settings),
+        Teach(
+            asked.teacher,
+            MixedPrompt(settings.language, settings.cot, placement=settings.placement),
+            settings.sampling or asked.sampling,
+            samples=settings.samples,
+            name="teach",
+        ),
+        *response_steps(settings),
+    )
+
+
+EXPECTED = (
+    Expected(
+        "prompts behind the light filter",
+        "min_share",
+        5_790_000,
+        "section 5.1",
+        note="the paper counts the sites' questions alone; here the translated ones are among them",
+    ),
+    Expected(
+        "traces behind the response filters",
+        "examples",
+        3_700_000,
+        "sections 5.1 and 5.3",
+        of=5_790_000,
+        since="min_share",
+        note="at most this share: the paper's prompts grew by translation and exam questions, by numbers that it does not print",
+    ),
+)
+
+
+def yi_sang(settings: Settings) -> Recipe:
+    """The recipe of these settings."""
+    return Recipe(
+        name="yi_sang",
+        version="1",
+        source=sources(settings),
+        steps=steps(settings),
+        sink=corpus(settings),
+        expected=EXPECTED,
+    )
+
+
+def corpus(settings: Settings) -> Corpus:
+    name = load(settings.language).name
+    return Corpus(
+        title=settings.title,
+        language=settings.language,
+        description=f"{name} questions with thoughts in a mix of languages ({settings.cot}) and {name} answers, after Yi-Sang (arXiv 2510.04230).",
+    )
+
+
+def build(
+    inputs: str = "",
+    sites: str = SITES,
+    sources: str = "",
+    language: str = "ko",
+    taught_by: str = "qwen3-32b",
+    translated_by: str = "",
+    cot: str = "mixed",
+    exams: Exams = "both",
+    samples: int = 1,
+    graded: bool = False,
+) -> Recipe:
+    """See `Settings`, which has more of them for a recipe of one's own: `yisang init` writes one."""
+    return yi_sang(
+        Settings(
+            language=language,
+            inputs=inputs,
+            sites=sites,
+            sources=sources,
+            taught_by=taught_by,
+            translated_by=translated_by,
+            cot=cot,
+            exams=exams,
+            samples=samples,
+            graded=graded,
+        )
+    )
