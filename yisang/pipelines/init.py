@@ -1,10 +1,10 @@
 """A project folder for a corpus in a language: its registry of sites, its recipe, its language file.
 
-    sites.toml                    the registry; of a language whose miniature web ships, with the hosts of that web
-    sources.toml                  what is read beside the pages; of a language whose exam pool ships, that pool
-    recipe.py                     the recipe yi_sang, its settings in sight
-    languages/CODE.toml           the shipped file, or a template that is refused until it is filled in
-    languages/contexts/zoo.toml   of a language that does not ship: the words of worded tasks, in comments
+sites.toml                    the registry; of a language whose miniature web ships, with the hosts of that web
+sources.toml                  what is read beside the pages; of a language whose exam pool ships, that pool
+recipe.py                     the recipe yi_sang, its settings in sight
+languages/CODE.toml           the shipped file, or a template that is refused until it is filled in
+languages/contexts/zoo.toml   of a language that does not ship: the words of worded tasks, in comments
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def _contents(code: str, name: str) -> dict[str, str]:
     found = {
         "sites.toml": filled("sites.toml", _name(code, name)) + (f"\n{web}" if web else ""),
         "sources.toml": filled("sources.toml") + (EXAMS.replace("CODE", code) if pool else ""),
-        "recipe.py": recipe if pool else recipe.replace(_SOURCES, f'sources="",  # {_SOURCES[8:-1]} as soon as it names one'),
+        "recipe.py": recipe
+        if pool
+        else recipe.replace(_SOURCES, f'sources="",  # {_SOURCES[8:-1]} as soon as it names one'),
         f"languages/{code}.toml": shipped.read_text("utf-8") if shipped else filled("language.toml"),
     }
     return found if shipped else {**found, "languages/contexts/zoo.toml": _context(code)}
@@ -136,7 +138,10 @@ def project_text(project: Project) -> str:
     """What was written, and what to do next, for a person."""
     folder, code = project.folder, project.code
     lines = [f"A project for {project.name}:", *(f"  {folder / file}" for file in project.written), "", "Next:"]
-    lines += [f"  export {FOLDER_VARIABLE}={folder / 'languages'}", "      so that its language file is the one that is read"]
+    lines += [
+        f"  export {FOLDER_VARIABLE}={folder / 'languages'}",
+        "      so that its language file is the one that is read",
+    ]
     if project.unfilled:
         lines += [
             f"  fill in {folder / 'languages' / code}.toml",
