@@ -71,3 +71,35 @@ class MixedPrompt:
         if self.placement == "first_turn":
             return Message("user", self.text), Message("user", prompt.text)
         return (Message("user", f"{self.text}\n\n{prompt.text}"),)
+
+
+@dataclass(frozen=True)
+class ByLanguage:
+    """Each prompt in the words of its own language: an English question in those for English, a Korean one in those for Korean.
+
+    templates: one for each language. A prompt in another language raises UsageError.
+    """
+
+    templates: tuple[MixedPrompt, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "templates", tuple(sorted(self.templates, key=lambda item: item.language)))
+        languages = [template.language for template in self.templates]
+        if not languages or len(set(languages)) < len(languages):
+            raise UsageError(
+                f"ByLanguage: give one template for each language; given are {', '.join(languages) or 'none'}."
+            )
+
+    @property
+    def version(self) -> str:
+        """The versions of all of them, in the order of their languages."""
+        return " ".join(template.version for template in self.templates)
+
+    def messages(self, prompt: Prompt) -> tuple[Message, ...]:
+        for template in self.templates:
+            if template.language == prompt.language:
+                return template.messages(prompt)
+        known = ", ".join(template.language for template in self.templates)
+        raise UsageError(
+            f"Prompt {prompt.id} is in {prompt.language!r}, for which there is no template; there are {known}."
+        )

@@ -175,7 +175,9 @@ def teacher(name: str) -> Asked:
         return Asked(mini, SMALL, replace(GREEDY, max_tokens=512), tasks="only")
     if name == "scripted":
         return Asked(
-            Teacher(engine="scripted", model="scripted", revision=revision(FAULTS, seed=1)), SMALL, tasks="found"
+            Teacher(engine="scripted", model="scripted", revision=revision(FAULTS, seed=1, number=3)),
+            SMALL,
+            tasks="found",
         )
     model, commit = TEACHERS.get(name) or name.rpartition("@")[::2]
     if not model or not commit:

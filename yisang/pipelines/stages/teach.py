@@ -19,7 +19,6 @@ from yisang.teachers.answers import AnswerStore
 from yisang.teachers.asking import Counters
 from yisang.teachers.engines import Engine, open_engine
 from yisang.teachers.generation import Sampling, Teacher
-from yisang.teachers.prompts import MixedPrompt
 from yisang.teachers.rollouts import Template, teach
 from yisang.teachers.strategies import Once, Strategy
 from yisang.teachers.telling import Price, told
@@ -59,7 +58,7 @@ class Teach(Stage):
     """
 
     teacher: Teacher
-    template: MixedPrompt
+    template: Template
     sampling: Sampling = Sampling()
     samples: int = 1
     strategy: Strategy = Once()
@@ -98,6 +97,10 @@ class TeachPhase(Phase):
     def settled(self, prompt: Prompt) -> Record | Drop | None:
         """What becomes of a prompt without its being asked about; None where the teacher is asked."""
         return None
+
+    def beside(self, prompt: Prompt) -> bool:
+        """Whether a prompt that is asked about also stays itself. Looked at where `settles` is set."""
+        return False
 
     def result(self, trace: Trace) -> Record | Drop:
         """What is made of an answer."""
@@ -150,7 +153,7 @@ class TeachPhase(Phase):
                 yield record
 
         asked: Iterator[Prompt] = counted(prompts(), out)
-        apart = 0
+        apart = stayed = 0
         if self.settles:
             # In a reading of their own, before the asking, which reads ahead in a thread of its own: one thread writes.
             for prompt in asked:
@@ -158,6 +161,9 @@ class TeachPhase(Phase):
                 if settled is not None:
                     apart += 1
                     _write(out, stage.name, prompt, settled)
+                elif self.beside(prompt):
+                    stayed += 1
+                    out.keep(prompt)
             asked = (prompt for prompt in prompts() if self.settled(prompt) is None)
         outcomes, before = 0, ""
         counters = Counters()
@@ -189,7 +195,7 @@ class TeachPhase(Phase):
                 f"Step {stage.name}: {out.read - apart} prompts with {stage.samples} answers each gave {outcomes} outcomes. Please report "
                 "this; the same command does the shard again."
             )
-        out.born(stage.name, outcomes + apart - out.read)
+        out.born(stage.name, outcomes + apart + stayed - out.read)
 
     def _made(self, trace: Trace) -> Record | Drop | Dead:
         try:

@@ -31,6 +31,9 @@ class Translate(Stage):
 
     attempts: how often the teacher is asked, with another seed, until a translation passes; each one that does not is a drop of its own.
 
+    beside: whether a prompt that is translated stays beside its translation, as questions for RL in two languages do; unless said, the
+    translation takes its place.
+
     Answers are looked up in the run's answer store first, as those of `Teach` are; only misses reach the engine. A request that the
     teacher rejects is a dead letter.
     """
@@ -42,6 +45,7 @@ class Translate(Stage):
     bounds: TranslationBounds = BOUNDS
     placement: Placement = "system"
     attempts: int = 1
+    beside: bool = False
 
     samples = 1
 
@@ -72,6 +76,7 @@ class Translate(Stage):
             "template": self.template,
             **self.read.identity(),
             "attempts": self.attempts,
+            "beside": self.beside,
         }
 
     def phases(self) -> list[Phase]:
@@ -91,6 +96,10 @@ class TranslatePhase(TeachPhase):
         if not prompt.licence.derive:
             return Drop("no_derivatives", {"licence": prompt.licence.id, "evidence": prompt.licence.evidence})
         return None
+
+    def beside(self, prompt: Prompt) -> bool:
+        assert isinstance(self.stage, Translate)
+        return self.stage.beside
 
     def result(self, trace: Trace) -> Record | Drop:
         assert isinstance(self.stage, Translate)
