@@ -33,6 +33,7 @@ def build(inputs: str = "", taught_by: str = "qwen3-32b") -> Recipe:
             option_share=0.5,
             style_share=0.5,
             cot="mixed",  # which prompt of the language file
+            band=None,  # (0.05, 0.20), of the letters of the thoughts; higher where a syllable takes several letters
             placement="system",
             taught_by=taught_by,
             samples=1,
