@@ -35,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = yisang(folder, "quickstart", "--language", "ja")
     assert done.returncode == 0, done.stderr
     (folder / "said").write_text(done.stderr, "utf-8")
+    (folder / "printed").write_text(done.stdout, "utf-8")
     return folder
 
 
@@ -64,6 +65,14 @@ def test_it_says_that_no_model_that_ships_knows_the_language(folder: Path) -> No
         folder / "said"
     ).read_text("utf-8")
     assert not (folder / "out" / "quickstart-ja-student").exists()
+
+
+def test_the_plan_that_it_names_finds_everything_stored(folder: Path) -> None:
+    (line,) = [line for line in (folder / "printed").read_text("utf-8").splitlines() if " plan quickstart " in line]
+    done = yisang(folder, *line.split()[1:])
+    assert done.returncode == 0, done.stderr
+    assert "[done]" in done.stdout
+    assert "[to do]" not in done.stdout
 
 
 def test_its_books_balance_and_rows_are_kept(folder: Path) -> None:

@@ -23,6 +23,8 @@ from yisang.tasks.contexts import shipped_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 _CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+TRANSLATED_FROM = "en"
+"""As the recipe has it; from itself nothing is translated."""
 _SOURCES = 'sources=str(HERE / "sources.toml"),'
 EXAMS = """
 # Exam questions of our own, to try the recipe with: facts and small computations (yisang/sources/exams.py).
@@ -93,7 +95,9 @@ def _contents(code: str, name: str) -> dict[str, str]:
     def filled(template: str, called: str = said) -> str:
         return (TEMPLATES / template).read_text("utf-8").replace("LANGUAGE_NAME", called).replace("CODE", code)
 
-    recipe = filled("recipe.py", name or _name(code, name))
+    recipe = filled("recipe.py", _name(code, name))
+    if code.partition("-")[0] == TRANSLATED_FROM:
+        recipe = recipe.replace(f'translated_from="{TRANSLATED_FROM}"', 'translated_from=""')
     found = {
         "sites.toml": filled("sites.toml", _name(code, name)) + (f"\n{web}" if web else ""),
         "sources.toml": filled("sources.toml") + (EXAMS.replace("CODE", code) if pool else ""),

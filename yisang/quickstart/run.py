@@ -106,10 +106,10 @@ def _next_steps(out: str, language: str, teacher: str, student: Student | None, 
     bin = Path(os.path.relpath(Path(sys.executable).parent))
     yisang, python = ("yisang", "python") if shutil.which("yisang") else (bin / "yisang", bin / "python")
     reading = f"from datasets import load_dataset as l; print(l('{out}/published', 'messages')['train'][0])"
-    more = ""
-    if (teacher, language) == ("mini", "ko"):  # the shipped recipe as it stands
-        more += f"""
-  {yisang} plan quickstart --inputs {out}.warc.gz --out {out}
+    given = {"taught_by": (teacher, "mini"), "language": (language, "ko")}
+    sets = "".join(f" --set {name}={value}" for name, (value, default) in given.items() if value != default)
+    more = f"""
+  {yisang} plan quickstart --inputs {out}.warc.gz{sets} --out {out}
       every step with its constants, and what is stored"""
     if student:
         bench = f"tasks:lang={language},mode=none,preset=narrow,context=zoo,ops=1-6,n=10,seed=1"
