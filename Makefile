@@ -51,6 +51,7 @@ bench: $(TEST)
 	$(BIN)/python -m bench.chaos
 	$(BIN)/python -m bench.tasks
 	$(BIN)/python -m bench.translations
+	$(BIN)/python -m bench.exams
 	$(BIN)/python -m bench.sandbox
 	$(BIN)/python -m bench.teacher
 	$(BIN)/python -m bench.teacher --memory
@@ -62,6 +63,7 @@ reproductions: $(TEST)
 	$(BIN)/python -m bench.greedy
 	$(BIN)/python -m bench.mini_base
 	$(BIN)/python -m bench.mini_sft
+	$(BIN)/python -m bench.yi_sang
 
 constraints:
 	$(PYTHON) scripts/make_constraints.py

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import statistics
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,7 @@ LONG = (
 )
 SHORT = "물의 끓는점은 기압이 낮아지면 어떻게 되는가?"
 TINY = "3+4=?"
+DATA = Path(os.environ.get("YISANG_SHARED_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data") / "math"
 
 
 def index(*items: tuple[str, ...], **reading) -> Index:
@@ -49,8 +53,78 @@ def test_n_is_a_setting_of_each_pass():
 
 def test_raw_units_may_be_characters():
     words = " ".join(LONG.split()[:6])
-    assert found(index((LONG,), raw_units="characters", passes=("raw",)), words) == {("raw", 0)}
+    assert found(index((LONG,), raw_units="characters", raw_n=13, passes=("raw",)), words) == {("raw", 0)}
     assert found(index((LONG,), raw_units="words", passes=("raw",)), words) == set()
+
+
+@pytest.mark.parametrize(("shared", "hit"), [(25, False), (26, True)])
+def test_of_characters_two_stand_for_a_word_unless_said_otherwise(shared, hit):
+    text = f"앞말 {''.join(LONG.split())[:shared]} 뒷말"
+    assert found(index((LONG,), raw_units="characters", passes=("raw",)), text) == ({("raw", 0)} if hit else set())
+
+
+# Languages without blanks
+
+JAPANESE = (
+    "ある店で一冊三百円のノートを四冊と百二十円の鉛筆を六本買ったとき、代金はいくらになるか。",
+    "次の文章を読んで、筆者の主張として最も適切なものを一つ選び、その番号を答えなさい。",
+    "コンピュータのプログラムがデータベースにアクセスするときのエラーの原因を述べよ。",
+)
+BEFORE, BEHIND = "先生、こんにちは。宿題について質問があります。", "途中の式も含めて教えていただけませんか。"
+CHINESE = "某商店购买四本笔记本和六支铅笔，每本笔记本三十元，每支铅笔十二元，一共需要支付多少元钱才够呢？"
+THAI = "ร้านค้าแห่งหนึ่งขายสมุดเล่มละสามสิบบาทและดินสอแท่งละสิบสองบาทถ้าซื้อสมุดสี่เล่มจะต้องจ่ายเงินเท่าไร"
+
+
+@pytest.mark.parametrize("question", JAPANESE)
+def test_a_japanese_question_inside_of_a_longer_prompt_is_found_with_the_defaults(question):
+    asked = BEFORE + question + BEHIND
+    assert found(index((question,), language="ja"), asked) == {("segmented", 0), ("raw", 0), ("whole", 0)}
+    # Without its first and its last four letters it is no whole item any more.
+    assert ("raw", 0) in found(index((question,), language="ja"), BEFORE + question[4:-4] + BEHIND)
+    assert found(index((question,), language="ja"), BEFORE + BEHIND) == set()
+
+
+@pytest.mark.parametrize("question", JAPANESE)
+def test_words_between_blanks_would_find_none_of_it_in_raw_text(question):
+    wrong = index((question,), language="ja", raw_units="words", passes=("raw",))
+    assert found(wrong, BEFORE + question + BEHIND) == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "block", "question"), [("zh", "4E00-9FFF", CHINESE), ("th", "0E01-0E5B", THAI)], ids=["zh", "th"]
+)
+def test_a_language_of_data_alone_without_blanks_is_read_by_characters(code, block, question, tmp_path, monkeypatch):
+    (tmp_path / f"{code}.toml").write_text(
+        f'name = "x"\nnative_name = "x"\n[script]\ndefault = ["own"]\n[script.blocks]\nown = ["{block}"]\n', "utf-8"
+    )
+    monkeypatch.setenv("YISANG_LANGUAGES", str(tmp_path))
+    reading = Reading(code)
+    assert (reading.raw_units, reading.raw_n) == ("characters", 26)
+    assert ("raw", 0) in found(index((question,), language=code), question[:5] + question[:35] + question[-3:])
+
+
+@pytest.mark.parametrize("code", ["ko", "en"])
+def test_a_language_with_blanks_is_read_by_words(code):
+    assert (Reading(code).raw_units, Reading(code).raw_n) == ("words", 13)
+
+
+@pytest.mark.skipif(not (DATA / "mgsm_ja.tsv").is_file(), reason="the problems of MGSM are not here")
+@pytest.mark.parametrize(("code", "median"), [("ja", 31), ("zh", 22), ("th", 57)])
+def test_what_a_character_n_gram_is_in_words(code, median):
+    """By which RAW_N of characters was chosen."""
+    own, english = (
+        [line.split("\t")[0] for line in (DATA / f"mgsm_{name}.tsv").read_text("utf-8").splitlines()]
+        for name in (code, "en")
+    )
+    lengths = [13 * len("".join(text.split())) / len(said.split()) for text, said in zip(own, english, strict=True)]
+    assert round(statistics.median(lengths)) == median
+    seen: dict[str, set[int]] = {}
+    for number, text in enumerate(own):
+        letters = "".join(text.split())
+        for place in range(len(letters) - 25):
+            seen.setdefault(letters[place : place + 26], set()).add(number)
+    shared = {number for numbers in seen.values() if len(numbers) > 1 for number in numbers}
+    assert len(shared) == (2 if code == "th" else 0)
 
 
 def test_an_item_without_an_n_gram_is_found_whole_and_only_by_that_pass():

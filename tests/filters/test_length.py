@@ -72,3 +72,15 @@ def test_bounds_that_keep_nothing_are_refused(low, high):
 def test_can_be_pickled_and_hashed():
     assert pickle.loads(pickle.dumps(Length(1, 2))) == Length(1, 2)
     assert hash(Length(1, 2)) == hash(Length(1, 2))
+
+
+def test_options_count_whether_they_stand_in_the_text_or_not():
+    options = tuple("가" * 12 for _ in range(4))
+    asked = Prompt(id="p", text="나" * 10, language="ko", kind="mcq", options=options)
+    shown = "나" * 10 + "\n\n" + "\n".join(f"{number}. {'가' * 12}" for number in range(1, 5))
+    assert Length(len(shown), len(shown))(asked) is asked
+    assert (
+        Length(len(shown), len(shown))(Prompt(id="p", text=shown, language="ko", kind="mcq", options=options)).text
+        == shown
+    )
+    assert Length(len(shown) + 1, 99)(asked) == Drop("too_short", {"characters": len(shown), "low": len(shown) + 1})

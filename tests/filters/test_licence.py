@@ -259,6 +259,14 @@ def test_a_page_without_a_host_is_c(url, write):
     assert TagSite(write(SITE))(page(url)).licence == UNKNOWN_LICENCE
 
 
+def test_a_page_out_of_a_file_keeps_what_its_source_declares(write):
+    declared = licence("MIT", "the archive's terms", DAY)
+    assert TagSite(write(SITE))(page("file:///a/b.html", licence=declared, category="Code")).licence == declared
+    # Named by a host, even in a file's address, it is the registry's affair.
+    assert TagSite(write(SITE))(page("file://b.example/a.html", licence=declared)).licence == UNKNOWN_LICENCE
+    assert TagSite(write(SITE))(page("", licence=declared)).licence == UNKNOWN_LICENCE
+
+
 def test_a_redirect_to_another_host_does_not_take_the_licence_along(write):
     step = TagSite(write(SITE))
     assert step(page("https://a.example/", "https://b.example/")).licence == UNKNOWN_LICENCE

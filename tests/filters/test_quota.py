@@ -10,11 +10,30 @@ import pytest
 
 from yisang.errors import UsageError
 from yisang.filters.quota import HashOrder, Quota, category
-from yisang.records import Drop, Prompt
+from yisang.pipelines.curate import ToExample
+from yisang.records import Drop, Example, Prompt, Trace
 
 
 def prompts(count: int, name: str = "Code") -> list[Prompt]:
     return [Prompt(id=f"{number:03d}", text="?", language="ko", category=name) for number in range(count)]
+
+
+def example(name: str, asked: str) -> Example:
+    trace = Trace(
+        id=name,
+        prompt=Prompt(id=asked, text="?", language="ko"),
+        sample=0,
+        text="<think>a</think>b",
+        think="a",
+        answer="b",
+        teacher="m",
+        revision="1",
+        prompt_version="v",
+        finish_reason="stop",
+    )
+    found = ToExample()(trace)
+    assert isinstance(found, Example)
+    return found
 
 
 def kept(quota: Quota, records: list[Prompt]) -> int:
@@ -159,3 +178,17 @@ def test_what_is_short_is_said_of_each_category_and_in_all():
         "31,204 of 254,000 wanted, 222,796 short",
     ]
     assert Quota({}, default=5).notes({"Code": 3}) == []
+
+
+def test_examples_of_one_question_are_drawn_alike_however_they_were_answered():
+    def examples(teacher: str) -> list[Example]:
+        return [example(f"{teacher}-{number}", f"q{number}") for number in range(40)]
+
+    def drawn(order: HashOrder, teacher: str) -> set[str]:
+        return {record.prompt_id for record in sorted(examples(teacher), key=order)[:10]}
+
+    assert drawn(HashOrder("s", by="prompt"), "a") == drawn(HashOrder("s", by="prompt"), "b")
+    assert drawn(HashOrder("s"), "a") != drawn(HashOrder("s"), "b")
+    assert drawn(HashOrder("s", by="prompt"), "a") != drawn(HashOrder("t", by="prompt"), "a")
+    with pytest.raises(TypeError, match="orders examples, and this is a prompt"):
+        HashOrder("s", by="prompt")(prompts(1)[0])

@@ -87,3 +87,11 @@ def test_only_the_named_languages_are_looked_at() -> None:
     assert found.text == english.question
     assert verify_response(make_problem(Request("en", 2, 2), 3, 0).graph, english.trace, "en", english.context).verified
     assert RecogniseTask(("ko",)).identity() != RecogniseTask(("ko", "en")).identity()
+
+
+def test_others_may_stay_and_a_task_that_is_known_stays_itself() -> None:
+    asked = post("어디서부터 읽어야 하나요")
+    assert RecogniseTask(("ko",), others=True)(asked) is asked
+    known = recognised(post(make_problem(Request(low=2, high=2), 3, 0).question))
+    for others in (False, True):
+        assert RecogniseTask(("ko",), others=others)(known) is known

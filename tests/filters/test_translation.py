@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import pickle
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from yisang.filters.translation import BOUNDS, ReadTranslation, TranslationBound
 from yisang.grading import check_gold
 from yisang.languages import load
 from yisang.languages.masks import restore
-from yisang.languages.shares import script_counts
+from yisang.languages.shares import longest_foreign_run, script_counts
 from yisang.pipelines.identity import digest, identity
 from yisang.records import Drop, Licence, Prompt, Trace, child_id
 from yisang.tasks.addition import make_sum
+from yisang.tasks.draw import Draw
 from yisang.tasks.graph import BadGraph
 from yisang.tasks.problems import Request, make_problems
 from yisang.tasks.wording import parse
@@ -202,9 +204,30 @@ def test_each_bound_decides() -> None:
     assert by(**loose, shortest=0.9, least=500) == "kept"
 
 
+def test_a_sentence_that_was_left_as_it_was_is_seen_among_others() -> None:
+    left = "The shop sold nine red apples each day."
+    asked = prompt(
+        f"Read what is written and answer the question. {left} Find how many, and say in your own words why."
+    )
+    half = f"다음에 적힌 글을 끝까지 읽고 물음에 알맞은 답을 하시오. {left} 모두 몇 개인지 구하고 그 까닭을 자신의 말로 쓰시오."
+    letters = sum(map(str.isalpha, left))
+    for bound, wanted in ((letters, "left_in_source"), (letters + 1, "kept")):
+        assert reason(ReadTranslation(bounds=TranslationBounds(run_letters=bound))(trace(asked, half))) == wanted
+    drop = read(asked, half)
+    assert isinstance(drop, Drop)
+    assert (drop.reason, drop.evidence["text"].lstrip(". ")) == ("left_in_source", left)
+
+
 @pytest.mark.parametrize(
     "bounds",
-    [{"share": 1.1}, {"line_share": -0.1}, {"shortest": 1.0, "longest": 0.5}, {"least": 0}, {"line_letters": 0}],
+    [
+        {"run_letters": 0},
+        {"share": 1.1},
+        {"line_share": -0.1},
+        {"shortest": 1.0, "longest": 0.5},
+        {"least": 0},
+        {"line_letters": 0},
+    ],
 )
 def test_bounds_that_cannot_be_are_refused(bounds: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
@@ -394,16 +417,35 @@ def test_translations_by_people_lie_within_the_bounds(name: str, target: str) ->
         with gzip.open(DATA / "text_ko/square_questions_valid.jsonl.gz", "rt", encoding="utf-8") as file:
             found = [(row["question_en"], row["question"]) for row in map(json.loads, file)]
     language = load(target)
-    ratios, shares = [], []
+    ratios, shares, runs = [], [], []
     for text, said in found:
         size = len("".join(text.split()))
         if size >= BOUNDS.least:
             ratios.append(len("".join(said.split())) / size)
         own, letters = script_counts(said, language)
         shares.append(own / letters)
+        runs.append(sum(map(str.isalpha, longest_foreign_run(said, language))))
     ratios.sort()
+    assert max(runs) <= 12 < BOUNDS.run_letters
     assert sum(BOUNDS.shortest <= ratio <= BOUNDS.longest for ratio in ratios) / len(ratios) > 0.995
     assert min(shares) > BOUNDS.share
     # 99 in 100, as the docstring of TranslationBounds says
     low, high = ratios[round(0.005 * len(ratios))], ratios[round(0.995 * len(ratios)) - 1]
     assert (round(low, 2), round(high, 2)) == {"mgsm": (0.41, 0.82), "square": (0.24, 0.63)}[name]
+
+
+# What no check sees
+
+
+def test_how_many_lost_or_untranslated_sentences_pass_in_questions_without_a_graph() -> None:
+    """As docs/translation.md says. A sentence without a number leaves no trace; a short one in English may be a name."""
+    lost, left = Counter[str](), Counter[str]()
+    pairs = zip(make_problems(Request("en", 2, 6), 3, 300), make_problems(Request("ko", 2, 6), 3, 300), strict=True)
+    for number, (english, korean) in enumerate(pairs):
+        asked = prompt(english.question)
+        before, after = english.question.split(". "), korean.question.split(". ")
+        assert len(before) == len(after)
+        place = Draw("sentence", number).below(len(after) - 1)
+        lost[reason(read(asked, ". ".join(after[:place] + after[place + 1 :])))] += 1
+        left[reason(read(asked, ". ".join([*after[:place], before[place], *after[place + 1 :]])))] += 1
+    assert (lost["kept"], left["kept"]) == (57, 24)

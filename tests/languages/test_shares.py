@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from yisang.errors import UsageError
 from yisang.languages import Language, codes, load
-from yisang.languages.shares import count_letters, script_share
+from yisang.languages.shares import count_letters, longest_foreign_run, script_share, writes_blanks
 
 KO, JA, EN = load("ko"), load("ja"), load("en")
 DENOMINATORS = ("letters", "nonspace", "characters")
@@ -203,3 +203,25 @@ def test_letters_are_counted_in_any_script():
 def test_parameters_that_there_are_not_are_refused(parameters, message):
     with pytest.raises(UsageError, match=message):
         script_share("가", KO, **parameters)
+
+
+# In a row
+
+
+@given(texts, languages)
+def test_the_longest_run_is_found_one_letter_at_a_time_too(text: str, language: Language) -> None:
+    found = longest_foreign_run(text, language)
+    ranges = [item for name in language.default_blocks for item in language.blocks[name]]
+    longest = run = 0
+    for character in unicodedata.normalize("NFC", text):
+        if any(first <= ord(character) <= last for first, last in ranges):
+            run = 0
+        elif character.isalpha():
+            run += 1
+            longest = max(longest, run)
+    assert sum(map(str.isalpha, found)) == longest
+    assert found in unicodedata.normalize("NFC", text)
+
+
+def test_languages_are_told_apart_by_whether_their_words_stand_between_blanks() -> None:
+    assert (writes_blanks(KO), writes_blanks(EN), writes_blanks(JA)) == (True, True, False)

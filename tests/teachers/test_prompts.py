@@ -12,7 +12,7 @@ import pytest
 
 from yisang.errors import UsageError
 from yisang.languages import codes, load
-from yisang.teachers.prompts import MixedPrompt
+from yisang.teachers.prompts import ByLanguage, MixedPrompt
 
 from .conftest import prompt
 
@@ -86,3 +86,19 @@ def test_a_wrong_setting_is_refused_when_the_recipe_is_made(changes, words):
 def test_a_template_survives_pickling():
     template = MixedPrompt(mode="target_only", placement="prefix")
     assert pickle.loads(pickle.dumps(template)) == template
+
+
+def test_each_prompt_is_asked_in_the_words_of_its_own_language():
+    korean, english = MixedPrompt("ko", "mixed"), MixedPrompt("en", "target_only")
+    both = ByLanguage((korean, english))
+    assert ByLanguage((english, korean)) == both
+    asked = prompt(QUESTION)
+    assert both.messages(asked) == korean.messages(asked)
+    said = msgspec.structs.replace(asked, language="en")
+    assert both.messages(said) == english.messages(said) != korean.messages(said)
+    assert both.version == f"{english.version} {korean.version}"
+    with pytest.raises(UsageError, match="is in 'ja', for which there is no template; there are en, ko"):
+        both.messages(msgspec.structs.replace(asked, language="ja"))
+    for wrong in ((), (korean, MixedPrompt("ko", "short"))):
+        with pytest.raises(UsageError, match="one template for each language"):
+            ByLanguage(wrong)

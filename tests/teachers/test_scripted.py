@@ -127,7 +127,7 @@ def test_the_same_request_gives_the_same_answer_and_another_seed_other_faults() 
 @pytest.mark.parametrize(
     "name",
     [
-        "3",
+        "4",
         "1;lost_option=0.1",
         "2;lost_option=0.6;dropped_number=0.6",
         "1;wrong=0.1",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.translations import FAULTS, REASONS, Proof, planted
+from bench.translations import FAULTS, REASONS, Mislabelled, Proof, planted, run, sources
 from yisang.filters.document import Document, document
 from yisang.filters.translation import ReadTranslation
 from yisang.filters.translation import _options as options_of
@@ -192,6 +193,35 @@ def test_checks_that_see_less_would_fail_the_proof(
     for name, check in blind.items():
         monkeypatch.setattr(f"yisang.filters.translation.{name}", check)
     assert small(ReadTranslation(), 200).scores(fault)[1] < 0.99
+
+
+def test_what_became_of_a_translation_is_read_from_the_run(tmp_path: Path) -> None:
+    proof = Proof()
+    for name, source in sources(60).items():
+        run(name, source, tmp_path, 1, proof)
+    assert proof.total == 60
+    assert sum(proof.row("")) > 4
+    assert proof.scores("") == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("label", ["", "dropped_number"])
+def test_a_teacher_that_lies_about_its_faults_proves_nothing(
+    label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scripted, "fault_of", lambda *_: label)
+    with pytest.raises(Mislabelled, match=label or "no fault"):
+        run("questions", sources(60)["questions"], tmp_path, 1, Proof())
+
+
+def test_the_proof_fails_where_one_fault_is_missed_too_often() -> None:
+    proof = Proof()
+    for fault in FAULTS:
+        for _ in range(50):
+            proof.add(fault, REASONS[fault][0])
+    assert proof.holds
+    proof.add("lost_option", "")
+    assert not proof.holds
+    assert proof.scores("")[1] > 0.99
 
 
 def test_every_fault_has_its_reasons() -> None:

@@ -97,7 +97,7 @@ def _pattern(template: str, names: Sequence[str]) -> str:
     parts, place = [], 0
     for slot in _SLOT.finditer(template):
         parts.append(re.escape(template[place : slot.start()]))
-        values = "|".join(map(re.escape, names)) if slot[1] == "w" else "[0-9]{1,9}"
+        values = "|".join(map(re.escape, names)) if slot[1] == "w" else "(?:0|[1-9][0-9]{0,8})"
         endings = "|".join(map(re.escape, (slot[2] or "").split("/")))
         parts.append(f"(?P<{slot[1]}>{values})(?:{endings})")
         place = slot.end()

@@ -506,10 +506,26 @@ def test_the_plan_shows_every_constant(tmp_path: Path) -> None:
             Given((prompt("p", "질문"),)), step(from_jsonl(jsonl(tmp_path / "own.jsonl")), directives=("답만 쓰시오",))
         )
     )
-    text = plan_text(recipe_plan(what, setting=Setting(out=""), limit=None, strict=False))
+    text = " ".join(plan_text(recipe_plan(what, setting=Setting(out=""), limit=None, strict=False)).split())
     shown = ("analyser=words", "n=13", "raw_n=13", "raw_units=words", "whole_min=32", "stop_prompts=100", "stop_items=10", "답만 쓰시오",
              "directive_measure=directive", "passes=['segmented', 'raw', 'whole']", "benchmarks=['own']", "text=question")  # fmt: skip
     assert [name for name in shown if name not in text] == []
+
+
+def test_a_japanese_benchmark_needs_no_other_settings(tmp_path: Path) -> None:
+    question = "ある店で一冊三百円のノートを四冊と百二十円の鉛筆を六本買ったとき、代金はいくらになるか。"
+    held = Questions("jmmlu-like", (Question("q", question),))
+    records = [
+        prompt("leak", f"先生、こんにちは。宿題の質問です。{question}途中の式も教えてください。"),
+        prompt("part", f"昨日の問題ですが、{question[6:40]}のかわかりません。"),
+        prompt("own", "ある店で買い物をしたとき、代金の計算をまちがえないためにはどうすればよいですか。"),
+    ]
+    what = step(held, language="ja")
+    result = clean([msgspec.structs.replace(record, language="ja") for record in records], tmp_path, what)
+    assert set(evidence(result)) == {records[0].id, records[1].id}
+    assert notes(result)[1] == "jmmlu-like: 1 items, 2 records (segmented 2, raw 2, whole 1)"
+    text = plan_text(recipe_plan(loaded(recipe(Given(()), what)), setting=Setting(out=""), limit=None, strict=False))
+    assert "language=ja, n=13, raw_n=26, raw_units=characters" in " ".join(text.split())
 
 
 @pytest.mark.parametrize(

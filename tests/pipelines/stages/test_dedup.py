@@ -346,3 +346,13 @@ def test_what_is_not_refused_can_be_run(threshold: float, permutations: int, tmp
     near = NearDuplicates(threshold=threshold, permutations=permutations, name="near")
     assert pickle.loads(pickle.dumps(near)).bands == near.bands
     assert len(deduplicate([korean("a", text(1)), korean("b", text(1))], tmp_path, near).kept) == 1
+
+
+def test_exam_questions_of_the_same_words_are_told_apart_by_their_options(tmp_path: Path) -> None:
+    asked = "다음 중 옳은 것을 고르시오."
+    options = [tuple(text(20 + 4 * number + place, 3) for place in range(4)) for number in range(3)]
+    records = [prompt(f"q{n}", text=asked, kind="mcq", options=given) for n, given in enumerate(options)]
+    copy = prompt("copy", text=asked + "!", kind="mcq", options=options[0])
+    done = run_here(recipe(Given((*records, copy)), NEAR), tmp_path / "out")
+    assert [drop["reason"] for drop in done.drops] == ["near_duplicate"]
+    assert len(done.kept) == 3

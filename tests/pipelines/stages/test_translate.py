@@ -106,6 +106,22 @@ def test_a_translated_prompt_takes_the_place_of_its_parent(tmp_path: Path) -> No
         assert child.measures["translation_prompt"] == TranslationPrompt("ko").version
 
 
+@pytest.mark.parametrize("faults", [{}, {"other_language": 1.0}])
+def test_a_prompt_may_stay_beside_its_translation_whatever_becomes_of_that(
+    tmp_path: Path, faults: dict[str, float]
+) -> None:
+    parents = [problem.prompt("t") for problem in make_problems(Request("en"), 1, 5)]
+    korean = prompt("한국어", language="ko")
+    teacher = Teacher(engine="scripted", model="scripted", revision=revision(faults, 1, number=2))
+    stage = Translate(teacher, beside=True, name="translate")
+    result = run_here(recipe(Given((*parents, korean)), stage), tmp_path / "run")
+    step = result.step("translate")
+    assert (step["in"], step["born"], step["dead"]) == (6, 5, 0)
+    assert {record.id: record for record in parents}.items() <= {record.id: record for record in result.kept}.items()
+    children = [record for record in result.kept if isinstance(record, Prompt) and record.parents]
+    assert (len(children), sum(step["dropped"].values())) == ((0, 5) if faults else (5, 0))
+
+
 def test_prompts_in_other_languages_pass_as_they_are_and_are_not_asked(tmp_path: Path, asked: list[str]) -> None:
     english = [problem.prompt("t") for problem in make_problems(Request("en"), 1, 3)]
     others = [prompt("한국어", language="ko"), prompt("日本語", language="ja")]
@@ -241,7 +257,7 @@ def test_plan_pilot_and_run_ask_for_each_once(tmp_path: Path, asked: list[str]) 
     (teaching,) = (phase["teaching"] for phase in plan["phases"] if "teaching" in phase)
     # Neither the Korean prompts nor those that may not be changed.
     assert (teaching["requests"], teaching["answered"], teaching["to_ask"]) == (40, 10, 30)
-    text = plan_text(plan)
+    text = " ".join(plan_text(plan).split())
     for words in ("source=en", "target=ko", "share=0.5", "shortest=0.2", "longest=1.0", "teacher scripted at 2;"):
         assert words in text
     run_recipe(what, setting)

@@ -277,7 +277,9 @@ def translation_steps(settings: Settings, asked: Asked) -> tuple[Step, ...]:
     return (
         Translate(
             by.teacher,
-            by.translation,
+            by.translation
+            if settings.translate_attempts == 1
+            else replace(by.translation, temperature=0.6, top_p=0.95),
             source=settings.translated_from,
             target=settings.language,
             attempts=settings.translate_attempts,

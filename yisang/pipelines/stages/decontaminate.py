@@ -50,7 +50,8 @@ class Decontaminate(Stage):
     options="choices", language="ko", name="kmmlu"); or `Questions`. Their text, options included, is compared; the gold is not.
     Prompts are compared with their options, traces and examples with their prompt and with what the teacher wrote.
 
-    language, analyser, n, raw_n, raw_units, whole_min, passes, directives: see `yisang.filters.contamination`. n = 13, both passes, and
+    language, analyser, n, raw_n, raw_units, whole_min, passes, directives: see `yisang.filters.contamination`; raw_n and raw_units follow from the
+    language unless they are said. n = 13, both passes, and
     one shared n-gram being enough are the paper's (arXiv 2510.04230, section 5.3); the pass `whole` is ours, as items of less than n
     units have no n-gram.
 
@@ -70,8 +71,8 @@ class Decontaminate(Stage):
     language: str = "ko"
     analyser: AnalyserName = "words"
     n: int = 13
-    raw_n: int = 13
-    raw_units: RawUnits = "words"
+    raw_n: int | None = None
+    raw_units: RawUnits | None = None
     whole_min: int = 32
     passes: tuple[Pass, ...] = PAPER
     directives: tuple[str, ...] = ()

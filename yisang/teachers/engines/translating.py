@@ -11,11 +11,14 @@ from yisang.tasks.draw import Draw
 TRANSLATION_FAULTS = ("dropped_number", "translated_latex", "other_language", "lost_option")
 """dropped_number    the digits of a number are left out
 translated_latex  a mark is not left alone: words or a formula of the teacher's own stand in its place or beside it, or it stands twice
-other_language    the text as it was, or in a third language
+other_language    the text as it was, or in a third language, or one sentence of some length as it was
 lost_option       an option is left out, or only its label is written
 A text that has no place for a fault (no number, no mark, no options) is translated without one."""
 
 _NUMBER = re.compile(r"(?<![0-9⟦A-Za-z.,])[0-9]+(?:[.,][0-9]+)*(?![0-9⟧])")
+_SENTENCE = re.compile(r".+?(?:[.?!。？！]\s+|[。？！]|\n+|$)", re.DOTALL)
+_LONG = 40
+"""Letters of a sentence."""
 _OPTION = re.compile(rf"^(?:{MARK.pattern})[ \t]*\S.*$", re.MULTILINE)
 _OWN = ("$\\text{{{}}}$", "\\({}\\)", "{}")
 
@@ -66,7 +69,20 @@ def _labels(line: str) -> list[int]:
 
 
 def _other_language(question: str, said: str, other: str, draw: Draw) -> str | None:
-    return other if other and draw.share() < 0.5 else question
+    how = draw.below(3)
+    if how == 0 and (left := _left(question, said, draw)):
+        return left
+    return other if other and how == 1 else question
+
+
+def _left(question: str, said: str, draw: Draw) -> str | None:
+    """The translation with one sentence of the question in the place of its own; None where no sentence is long enough to be missed."""
+    before, after = _SENTENCE.findall(question), _SENTENCE.findall(said)
+    places = [n for n, sentence in enumerate(before) if sum(map(str.isalpha, sentence)) >= _LONG]
+    if len(before) != len(after) or len(before) < 2 or not places:
+        return None
+    place = draw.one(places)
+    return "".join([*after[:place], before[place], *after[place + 1 :]])
 
 
 def _lost_option(question: str, said: str, other: str, draw: Draw) -> str | None:
