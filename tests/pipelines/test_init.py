@@ -131,11 +131,10 @@ def test_a_language_that_ships_gets_its_file_and_the_hosts_of_its_web(code: str,
     assert load_recipe(str(project.folder / "recipe.py"), "pages.warc.gz", taught_by="scripted").recipe.steps
 
 
-def test_nothing_is_translated_from_english_into_english(tmp_path: Path) -> None:
-    recipe = init("en", str(tmp_path / "en")).folder / "recipe.py"
-    steps = [step.name for step in load_recipe(str(recipe), "pages.warc.gz", taught_by="scripted").recipe.steps]
-    assert "translate" not in steps
-    assert "merge_options" in steps
+def test_english_is_refused_as_others_think_in_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="English is a language that thoughts are in"):
+        init("en", str(tmp_path / "en"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_settings_of_the_recipe_are_those_of_the_paper_and_in_sight(tmp_path: Path) -> None:

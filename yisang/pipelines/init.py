@@ -23,8 +23,6 @@ from yisang.tasks.contexts import shipped_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 _CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
-TRANSLATED_FROM = "en"
-"""As the recipe has it; from itself nothing is translated."""
 _SOURCES = 'sources=str(HERE / "sources.toml"),'
 EXAMS = """
 # Exam questions of our own, to try the recipe with: facts and small computations (yisang/sources/exams.py).
@@ -55,7 +53,8 @@ class Project:
 def init(code: str, out: str = "", name: str = "") -> Project:
     """Writes a project folder. out: "" for one named by the code. name: the language's, in English; of one that ships it is known.
 
-    Raises UsageError, before anything is written, for a code that is none, an address on another machine, and files that are there.
+    Raises UsageError, before anything is written, for a code that is none, a language of thoughts alone (English), an address on another
+    machine, and files that are there.
     """
     if not _CODE.fullmatch(code):
         raise UsageError(
@@ -64,6 +63,12 @@ def init(code: str, out: str = "", name: str = "") -> Project:
     folder = Path(out or code)
     if "://" in str(out):
         raise UsageError(f"A project is written on this machine, and {out} is elsewhere. Name a folder with --out.")
+    shipped = shipped_file(code)
+    if shipped and "mixed" not in tomllib.loads(shipped.read_text("utf-8")).get("prompts", {}):
+        raise UsageError(
+            f"{_name(code, name)} is a language that thoughts are in, so there is nothing to mix it with, and its file has no "
+            "[prompts.mixed]. Name the language of the questions."
+        )
     contents, name = _contents(code, name), _name(code, name)
     taken = [str(folder / file) for file in contents if (folder / file).exists()]
     if taken:
@@ -96,8 +101,6 @@ def _contents(code: str, name: str) -> dict[str, str]:
         return (TEMPLATES / template).read_text("utf-8").replace("LANGUAGE_NAME", called).replace("CODE", code)
 
     recipe = filled("recipe.py", _name(code, name))
-    if code.partition("-")[0] == TRANSLATED_FROM:
-        recipe = recipe.replace(f'translated_from="{TRANSLATED_FROM}"', 'translated_from=""')
     found = {
         "sites.toml": filled("sites.toml", _name(code, name)) + (f"\n{web}" if web else ""),
         "sources.toml": filled("sources.toml") + (EXAMS.replace("CODE", code) if pool else ""),
