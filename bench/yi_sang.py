@@ -27,7 +27,7 @@ from yisang.pipelines.report import books_text
 from yisang.pipelines.run import run_recipe
 from yisang.quickstart.fetch import fetch
 from yisang.quickstart.server import serve
-from yisang.quickstart.web import SEEDS, build_web
+from yisang.quickstart.web import build_web, load_web
 
 INPUTS = Path(__file__).parent / "yi_sang_inputs"
 BESIDE = "../../../shared/data"
@@ -66,7 +66,7 @@ def main() -> None:
     pages = given.out / "pages.warc.gz"
     if not pages.exists():
         with serve(build_web()) as address:
-            fetch(SEEDS, address, pages)
+            fetch(load_web().seeds, address, pages)
     files = written(given.out)
     if not data_folder().is_dir():
         print(f"No data of others at {data_folder()}: the web, the tasks and the exam pool alone are read.")

@@ -38,7 +38,9 @@ def test_the_wheel_holds_every_module_and_data_file_of_the_package(names: set[st
         ["git", "ls-tree", "-r", "--name-only", "HEAD", "yisang/"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     assert len(listed) > 60
-    assert {"yisang/languages/ko.toml", "yisang/filters/licences.toml", "yisang/quickstart/sites.toml"} <= set(listed)
+    assert {"yisang/languages/ko.toml", "yisang/filters/licences.toml", "yisang/quickstart/webs/ko/sites.toml"} <= set(
+        listed
+    )
     assert set(listed) <= names
 
 

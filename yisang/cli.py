@@ -41,6 +41,7 @@ def options(
     """What stands before the command."""
 
 
+app.command()(recipes.init)
 app.command()(recipes.plan)
 # What stands behind `--` is the runner's.
 app.command(context_settings={"allow_extra_args": True})(recipes.run)

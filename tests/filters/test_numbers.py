@@ -116,6 +116,16 @@ def test_numbers_of_any_length_are_compared_to_their_end() -> None:
     assert len(written(difference(f"n = {long}", "수", "en", "ko").missing)[0]) <= 60
 
 
+def test_words_of_a_language_without_blanks_are_found_inside_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = 'name = "X"\nnative_name = "X"\n[script]\ndefault = ["latin"]\n[script.blocks]\nlatin = ["0041-005A"]\n'
+    (tmp_path / "xy.toml").write_text(f'{head}[numbers]\n2 = ["ふたつ", "pair"]\n', "utf-8")
+    monkeypatch.setenv("YISANG_LANGUAGES", str(tmp_path))
+    assert said_in_words("りんごをふたつ買った", "xy") == {Fraction(2)}
+    assert said_in_words("to repair", "xy") == set()
+
+
 def test_a_table_of_numbers_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     head = 'name = "X"\nnative_name = "X"\n[script]\ndefault = ["latin"]\n[script.blocks]\nlatin = ["0041-005A"]\n'
     (tmp_path / "xx.toml").write_text(f'{head}[numbers]\ntwo = ["pair"]\n')

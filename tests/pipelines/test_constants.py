@@ -62,7 +62,7 @@ from yisang.teachers.translation import TranslationPrompt
 TERMS = licence("CC-BY-4.0", "page of terms", "2026-02-03")
 SCRIPTED = Teacher(engine="scripted", model="scripted", revision="2;lost_option=0.0123;seed=4", licence=TERMS)
 LARGE = Teacher(engine="echo", model="echo", revision="17")
-REGISTRY = files("yisang.quickstart") / "sites.toml"
+REGISTRY = files("yisang.quickstart") / "webs" / "ko" / "sites.toml"
 SETTINGS = GradeSettings(box="last", fallback=("marker",), rounding=5, seconds=4.25)
 
 

@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
-from yisang.quickstart.web import PLANTED
+from yisang.quickstart.web import planted
 from yisang.tasks.verify import verify_response
 from yisang.tasks.wording import recognise
+
+PLANTED = planted()
 
 
 def yisang(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,6 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin, urlsplit
 
@@ -23,7 +22,7 @@ from yisang.quickstart import web as web_module
 from yisang.quickstart.fetch import USER_AGENT, FetchReport, fetch
 from yisang.quickstart.layouts import Post
 from yisang.quickstart.server import Seen, serve
-from yisang.quickstart.web import HOSTS, PLANTED, SEEDS, UNLICENSED_HOST, Response, build_web, load_posts
+from yisang.quickstart.web import WEBS, Response, build_web, digest_of, load_posts, load_web, planted
 from yisang.tasks.wording import recognise
 
 LETTERS = {
@@ -37,11 +36,13 @@ LETTERS = {
 }
 CATEGORIES = {"Code", "Exams", "Math", "Legal", "Korean", "Science", "Daily", "Finance", "Medical"}
 WEB = build_web()
+HOSTS, SEEDS, UNLICENSED_HOST = load_web().hosts, load_web().seeds, load_web().unlicensed
+PLANTED = planted()
 POSTS = {post.url: post for post in load_posts()}
 GENERATED_HOST = "semmaru.example"
 """Hundreds of short worded tasks between greetings that take turns; the posts of the other hosts are written one by one."""
 WRITTEN = {url: post for url, post in POSTS.items() if urlsplit(url).netloc != GENERATED_HOST}
-SITES = tomllib.loads(files("yisang.quickstart").joinpath("sites.toml").read_text(encoding="utf-8"))["site"]
+SITES = tomllib.loads((WEBS / "ko" / "sites.toml").read_text("utf-8"))["site"]
 
 
 def key(url: str) -> tuple[str, str]:
@@ -119,6 +120,11 @@ def test_there_are_enough_pages_and_hosts() -> None:
 
 def test_the_web_is_the_same_each_time() -> None:
     assert build_web() == WEB
+
+
+def test_the_korean_web_is_the_one_that_the_documentation_measured() -> None:
+    """A changed byte changes what README.md quotes, and refetches everyone's pages: then this line changes too."""
+    assert digest_of(WEB) == "8e40bcfda04be9ad73c86dde2dcd365bf6da2ff3aba8d4cb3168c4c69455730c"
 
 
 @pytest.mark.parametrize("post", [post for post in WRITTEN.values() if not post.case], ids=lambda post: post.url)

@@ -2,7 +2,7 @@
 
 options   arguments and options that several commands share
 output    how they print
-recipes   plan, run, join, quickstart: what runs a recipe
+recipes   init, plan, run, join, quickstart: what makes and runs a recipe
 runs      show, diff, publish: what reads a finished run
 models    sft, eval
 tasks     tasks

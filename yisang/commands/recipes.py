@@ -1,4 +1,4 @@
-"""What runs a recipe: plan, run, join, quickstart."""
+"""What makes and runs a recipe: init, plan, run, join, quickstart."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ from yisang.commands.options import (
 )
 from yisang.commands.output import print_json, say
 from yisang.errors import UsageError
+
+
+def init(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="The language's BCP 47 code, e.g. ja.")],
+    out: Annotated[str, typer.Option("--out", help="The folder. [default: named by the code]")] = "",
+    name: Annotated[str, typer.Option("--name", help="The language's name in English, where it does not ship.")] = "",
+) -> None:
+    """Writes a project for a corpus in a language: registry of sites, recipe, language file."""
+    from yisang.pipelines.init import init as init_project
+    from yisang.pipelines.init import project_text
+
+    print(project_text(init_project(code, out, name)))
 
 
 def plan(
@@ -155,15 +167,33 @@ def join(
 
 
 def quickstart(
-    out: Annotated[str, typer.Option("--out", help="The run folder.")] = "out/quickstart",
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            help="The run folder. [default: out/quickstart, of another language than Korean out/quickstart-LANG]",
+        ),
+    ] = None,
+    language: Annotated[str, typer.Option("--language", help="The web's language, one that has a web.")] = "ko",
     on: Annotated[str, typer.Option("--on", help="The runner: local, beam, ray, slurm or nodes.")] = "local",
     workers: Annotated[int, typer.Option("--workers", help="Processes that work side by side.")] = 2,
-    teacher: Annotated[str, typer.Option("--teacher", help="mini, or scripted, which is no model.")] = "mini",
+    teacher: Annotated[
+        str,
+        typer.Option(
+            "--teacher", help="mini, or scripted, which is no model. [default: mini, where it knows the language]"
+        ),
+    ] = "",
     student: Annotated[
-        bool, typer.Option("--student/--no-student", help="Train mini-base on the corpus, scored before and after.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--student/--no-student",
+            help="Train mini-base on the corpus, scored before and after. [default: where it knows the language]",
+        ),
+    ] = None,
 ) -> None:
     """Builds a small corpus from the web that ships with yisang and trains on it: fetch, filter, teach, publish, train, score."""
     from yisang.quickstart.run import quickstart as run_quickstart
 
-    run_quickstart(out, on=on, workers=workers, teacher=teacher, student=student, say=say)
+    if out is None:
+        out = "out/quickstart" if language == "ko" else f"out/quickstart-{language}"
+    run_quickstart(out, language=language, on=on, workers=workers, teacher=teacher, student=student, say=say)

@@ -87,7 +87,10 @@ def _value(digits: str) -> Fraction:
 def said_in_words(text: str, language: str) -> set[Fraction]:
     """The numbers that words of the text say, in every way that they can be read ("twenty-five": 20 and 25)."""
     spoken, text = words(language), _ascii(text)
-    found = {value for word in _LETTERS.findall(text.casefold()) for value in _numbers_of(load(language)).get(word, ())}
+    folded, said = text.casefold(), _numbers_of(load(language))
+    found = {value for word in _LETTERS.findall(folded) for value in said.get(word, ())}
+    # Where no blank stands between words, a word is looked for anywhere.
+    found |= {value for word, values in said.items() if not word.isascii() and word in folded for value in values}
     for match in spoken.number_word.finditer(text):
         at = match.start()
         if match[0].isascii() and at and text[at - 1].isalpha():  # "one" in "bone"

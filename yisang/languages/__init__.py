@@ -16,10 +16,12 @@
     [terms]                           optional: what the terms of a question are (filters.quotes)
     [negation] [options]              optional: patterns of exam questions and their options (filters.exams)
     [directives]                      optional: how the answer to an exam question is to be written (filters.directives)
-    [numbers]                         optional: words that say a number, by the number (filters.numbers)
+    [numbers]                         optional: words that say a number, by the number (filters.numbers); words of other than
+                                      ASCII letters are found inside of others too, as some languages have no blanks
 
 Files of one's own stand in the folder that the environment variable YISANG_LANGUAGES names. It is searched
-first, so a file there also takes the place of a shipped one.
+first, so a file there also takes the place of a shipped one. `yisang init` writes a template; its lines with UNFILLED are
+still to be written, and a file is refused as long as it has one.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ from yisang.errors import UsageError
 Ranges = tuple[tuple[int, int], ...]
 
 FOLDER_VARIABLE = "YISANG_LANGUAGES"
+UNFILLED = "FILL:"
+"""Stands in a template, outside of comments, where somebody who knows the language has to write."""
 _OTHERS = (
     "tasks",
     "grading",
@@ -116,6 +120,28 @@ def load(code: str) -> Language:
     )
 
 
+def shipped_file(code: str) -> Path | None:
+    """The file of a language that ships with yisang, None of others."""
+    path = _SHIPPED / f"{code}.toml"
+    return path if _CODE.fullmatch(code) and path.is_file() else None
+
+
+def check_filled(path: Path, text: str) -> None:
+    """Raises UsageError with the first line of a file that is still to be written."""
+    lines = [
+        (number, line.strip())
+        for number, line in enumerate(text.splitlines(), 1)
+        if UNFILLED in line and not line.lstrip().startswith("#")
+    ]
+    if lines:
+        number, line = lines[0]
+        more = f" So {'is one more line' if len(lines) == 2 else f'are {len(lines) - 1} more'}." if lines[1:] else ""
+        raise UsageError(
+            f"{path}, line {number}, is still to be written: {line}{more} Write it in place of {UNFILLED} and what follows, or "
+            "remove the table if no step of the recipe needs it."
+        )
+
+
 def _folders() -> list[Path]:
     own = os.environ.get(FOLDER_VARIABLE)
     if not own:
@@ -129,7 +155,9 @@ def _folders() -> list[Path]:
 def _read(path: Path) -> Language:
     data = path.read_bytes()
     try:
-        table = tomllib.loads(data.decode())
+        text = data.decode()
+        check_filled(path, text)
+        table = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"Language file {path} cannot be read as TOML: {error}.") from error
     try:

@@ -1,1 +1,1 @@
-"""The quickstart: a small Korean question web of our own writing, its server, a first page fetcher, the run and its student."""
+"""The quickstart: small question webs of our own writing, their server, a first page fetcher, the run and its student."""

@@ -1,4 +1,7 @@
-"""How the hosts look: the HTML of question pages and index pages in five layouts, and the planted damage."""
+"""How the hosts look: the HTML of question pages and index pages in five layouts, and the planted damage.
+
+What they say around the posts is data, `Words` of the web's language.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
+
+import msgspec
 
 BLOCK_ENDS = re.compile(r"</(?:p|div|li|ul|article|section|header|nav|aside|footer)>")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -38,17 +44,63 @@ class Post:
         return f"{self.title}\n\n{self.body}"
 
 
+class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the hosts of a web say around the posts, with slots in braces. new_post: put where it makes JSON invalid."""
+
+    previous: str
+    next: str
+    others: str
+    votes: str
+    asked: str
+    answers: str
+    reply: str
+    byline: str
+    together: str
+    page: str
+    written: str
+    text: str
+    accepted: str
+    answer: str
+    replies: str
+    operator: str
+    manage: str
+    login: str
+    login_text: str
+    new_post: str
+    missing: str
+
+
+class Charset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the pages of a host are encoded: Python's codec, the label that they give it, and where they do."""
+
+    codec: str = "utf-8"
+    label: str = "utf-8"
+    declared: Literal["both", "http", "meta"] = "both"
+
+    @property
+    def mime(self) -> str:
+        return "text/html" if self.declared == "meta" else f"text/html; charset={self.label}"
+
+    @property
+    def meta(self) -> str:
+        """The element of the head, "" where HTTP alone declares it."""
+        old = f'<meta http-equiv="Content-Type" content="text/html; charset={self.label}">\n'
+        return {"both": f'<meta charset="{self.label}">\n', "meta": old, "http": ""}[self.declared]
+
+
 @dataclass(frozen=True)
 class Site:
-    """One host. `charset`: utf-8, or cp949-header / cp949-meta after the only place that declares it."""
+    """One host. language: BCP 47 code of its pages."""
 
     host: str
     name: str
     tagline: str
     layout: str
-    charset: str
+    charset: Charset
     menu: tuple[str, ...]
     evidence: str
+    language: str
+    words: Words
 
 
 def local(url: str) -> str:
@@ -77,7 +129,7 @@ def _inline(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
 
 
-def _json_ld(post: Post, graph: bool) -> str:
+def _json_ld(site: Site, post: Post) -> str:
     answers = [
         {
             "@type": "Answer",
@@ -103,43 +155,43 @@ def _json_ld(post: Post, graph: bool) -> str:
         question["suggestedAnswer"] = suggested
     page: dict[str, object] = {"@type": "QAPage", "url": post.url, "mainEntity": question}
     data: dict[str, object] = {"@context": "https://schema.org"}
-    if graph:
+    if site.layout == "graph":
         crumbs = {"@type": "BreadcrumbList", "itemListElement": []}
-        data["@graph"] = [{"@type": "WebSite", "name": "과학마당"}, crumbs, page]
+        data["@graph"] = [{"@type": "WebSite", "name": site.name}, crumbs, page]
     else:
         data |= page
     # A "</" inside of a string would end the script element.
-    return _damage_json(json.dumps(data, ensure_ascii=False, indent=1).replace("</", "<\\/"), post)
+    return _damage_json(json.dumps(data, ensure_ascii=False, indent=1).replace("</", "<\\/"), site, post)
 
 
-def _damage_json(text: str, post: Post) -> str:
+def _damage_json(text: str, site: Site, post: Post) -> str:
     if post.broken == "json_cut":
         return text[: len(text) * 3 // 5]
     if post.broken == "json_invalid":
-        return text.replace('"name": "', '"name": "새 글 "알림" ', 1) + ",}"
+        return text.replace('"name": "', f'"name": "{site.words.new_post}', 1) + ",}"
     return text
 
 
-def _qapage(post: Post) -> str:
+def _qapage(post: Post, words: Words) -> str:
     replies = "\n".join(
         f'<div class="answer{" accepted" if answer.accepted else ""}" id="answer-{number}">'
-        f'<span class="vote">추천 {answer.votes}</span>\n'
+        f'<span class="vote">{words.votes.format(votes=answer.votes)}</span>\n'
         f'<div class="answer-body">{to_html(answer.text)}</div></div>'
         for number, answer in enumerate(post.answers, 1)
     )
+    date = f'<time datetime="{post.date}">{post.date}</time>'
     return (
         f'<main><article class="question">\n<h1>{escape(post.title)}</h1>\n'
-        f'<div class="byline">{post.author} 님이 '
-        f'<time datetime="{post.date}">{post.date}</time>에 물음</div>\n'
+        f'<div class="byline">{words.asked.format(author=post.author, date=date)}</div>\n'
         f'<div class="question-body">{to_html(post.body)}</div>\n</article>\n'
-        f'<section class="answers"><h2>답변 {len(post.answers)}개</h2>\n{replies}\n</section></main>'
+        f'<section class="answers"><h2>{words.answers.format(count=len(post.answers))}</h2>\n{replies}\n</section></main>'
     )
 
 
-def _forum(post: Post) -> str:
+def _forum(post: Post, words: Words) -> str:
     replies = "\n".join(
         f'<div class="reply{" best" if answer.accepted else ""}">'
-        f'<div class="who">댓글 {number} · 공감 {answer.votes}</div>\n'
+        f'<div class="who">{words.reply.format(number=number, votes=answer.votes)}</div>\n'
         f'<div class="content">{to_html(answer.text)}</div></div>'
         for number, answer in enumerate(post.answers, 1)
     )
@@ -151,36 +203,37 @@ def _forum(post: Post) -> str:
     )
 
 
-def _blog(post: Post) -> str:
+def _blog(post: Post, words: Words) -> str:
     replies = "\n".join(f'<div class="answer-note">{to_html(answer.text)}</div>' for answer in post.answers)
     return (
         f'<header><h1 class="entry-title">{escape(post.title)}</h1>\n'
-        f'<p class="entry-meta">{post.date} · 글 {post.author}</p></header>\n'
+        f'<p class="entry-meta">{words.byline.format(date=post.date, author=post.author)}</p></header>\n'
         f'<article class="entry"><div class="entry-content">\n{to_html(post.body)}\n</div></article>\n'
-        f'<section id="comments" class="comments-area"><h2>함께 풀어 보기</h2>\n{replies}\n</section>'
+        f'<section id="comments" class="comments-area"><h2>{words.together}</h2>\n{replies}\n</section>'
     )
 
 
-def _gnuboard(post: Post) -> str:
+def _gnuboard(post: Post, words: Words) -> str:
     replies = "\n".join(
         f'<div id="c_{number}"><header>'
-        f'<span class="member">{"채택된 답변" if answer.accepted else "답변"}</span>'
-        f' <span class="good">추천 {answer.votes}</span></header>\n'
+        f'<span class="member">{words.accepted if answer.accepted else words.answer}</span>'
+        f' <span class="good">{words.votes.format(votes=answer.votes)}</span></header>\n'
         f'<div class="cmt_contents">{to_html(answer.text)}</div></div>'
         for number, answer in enumerate(post.answers, 1)
     )
+    author = f"<strong>{post.author}</strong>"
     return (
         f'<div id="bo_v"><header><h2 id="bo_v_title">'
         f'<span class="bo_v_tit">{escape(post.title)}</span></h2></header>\n'
-        f'<section id="bo_v_info"><h2>페이지 정보</h2>'
-        f"작성자 <strong>{post.author}</strong> 작성일 {post.date}</section>\n"
-        f'<section id="bo_v_atc"><h2 id="bo_v_atc_title">본문</h2>\n'
+        f'<section id="bo_v_info"><h2>{words.page}</h2>'
+        f"{words.written.format(author=author, date=post.date)}</section>\n"
+        f'<section id="bo_v_atc"><h2 id="bo_v_atc_title">{words.text}</h2>\n'
         f'<article id="bo_v_con" class="post-content">{to_html(post.body)}</article></section>\n'
-        f'</div>\n<section id="bo_vc" class="comment-list"><h2>답변 목록</h2>\n{replies}\n</section>'
+        f'</div>\n<section id="bo_vc" class="comment-list"><h2>{words.replies}</h2>\n{replies}\n</section>'
     )
 
 
-BODIES: dict[str, Callable[[Post], str]] = {
+BODIES: dict[str, Callable[[Post, Words], str]] = {
     "qapage": _qapage,
     "graph": _qapage,
     "forum": _forum,
@@ -194,10 +247,10 @@ def question_page(site: Site, post: Post, neighbours: Sequence[Post]) -> str:
     """The whole page of one post, damaged where the post says so."""
     head = ""
     if site.layout in ("qapage", "graph"):
-        head = f'<script type="application/ld+json">\n{_json_ld(post, site.layout == "graph")}\n</script>\n'
+        head = f'<script type="application/ld+json">\n{_json_ld(site, post)}\n</script>\n'
     related = "\n".join(f'<li><a href="{local(near.url)}">{escape(near.title)}</a></li>' for near in neighbours)
-    sidebar = f'<aside class="sidebar"><h3>다른 글</h3>\n<ul>\n{related}\n</ul></aside>'
-    html = frame(site, post.title, f"{BODIES[site.layout](post)}\n{sidebar}", head)
+    sidebar = f'<aside class="sidebar"><h3>{site.words.others}</h3>\n<ul>\n{related}\n</ul></aside>'
+    html = frame(site, post.title, f"{BODIES[site.layout](post, site.words)}\n{sidebar}", head)
     if post.broken == "unclosed":
         return BLOCK_ENDS.sub("", html)
     if post.broken == "truncated":
@@ -219,18 +272,13 @@ def index_page(site: Site, posts: Sequence[Post], extra: Sequence[tuple[str, str
 
 def frame(site: Site, title: str, body: str, head: str = "") -> str:
     """What every page of a host shares: the head, the menu and the footer with the terms."""
-    meta = {
-        "utf-8": '<meta charset="utf-8">\n',
-        "cp949-meta": '<meta http-equiv="Content-Type" content="text/html; charset=euc-kr">\n',
-        "cp949-header": "",
-    }[site.charset]
     rows = (f'<li><a href="/#menu-{number}">{label}</a></li>' for number, label in enumerate(site.menu, 1))
     menu = "\n".join(rows)
     return (
-        f'<!DOCTYPE html>\n<html lang="ko">\n<head>\n{meta}'
+        f'<!DOCTYPE html>\n<html lang="{site.language}">\n<head>\n{site.charset.meta}'
         f"<title>{escape(title)} | {site.name}</title>\n{head}</head>\n<body>\n"
         f'<header class="top"><a class="logo" href="/">{site.name}</a></header>\n'
         f"<nav>\n<ul>\n{menu}\n</ul>\n</nav>\n{body}\n"
         f'<footer>\n<p class="terms">{escape(site.evidence)}</p>\n'
-        f'<p>{site.name} 운영자 | <a href="/admin/login">관리</a></p>\n</footer>\n</body>\n</html>\n'
+        f'<p>{site.words.operator.format(name=site.name)} | <a href="/admin/login">{site.words.manage}</a></p>\n</footer>\n</body>\n</html>\n'
     )

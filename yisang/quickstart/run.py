@@ -7,9 +7,9 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from yisang.errors import UsageError
+from yisang.languages import load as load_language
 from yisang.pipelines.books import Books
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.publish import publish
@@ -19,29 +19,49 @@ from yisang.pipelines.run import run_recipe
 from yisang.quickstart.fetch import collection_of, fetch
 from yisang.quickstart.server import serve
 from yisang.quickstart.student import Student, check_installed, train_student
-from yisang.quickstart.web import SEEDS, build_web, digest_of
+from yisang.quickstart.web import build_web, digest_of, load_web
 from yisang.storage import Folder
+from yisang.teachers import models
 
 
 def quickstart(
-    out: str, *, on: str, workers: int, say: Callable[[str], None], teacher: str = "mini", student: bool = True
+    out: str,
+    *,
+    on: str,
+    workers: int,
+    say: Callable[[str], None],
+    language: str = "ko",
+    teacher: str = "",
+    student: bool | None = None,
 ) -> None:
     """Leaves the run in `out` and the data set in `out/published`; the fetched pages lie beside, as `out.warc.gz`, and
     so does the student, in `out-student`.
 
-    teacher: "mini" or "scripted". student: whether mini-base is trained on the corpus and scored. Raises UsageError, before
-    anything is written, for an address on another machine and where packages for models are missing.
+    language: of the web. teacher: "mini" or "scripted"; "" is mini where it knows the language. student: whether mini-base is
+    trained on the corpus and scored; None is where it knows the language. Raises UsageError, before anything is written, for a
+    language without a web or unknown to the models that were asked for, for an address on another machine, and where packages
+    for models are missing.
     """
     if not out.strip("/ "):
         raise UsageError("The run folder has no name. Name a folder with --out, or leave --out away.")
     if not Folder(out).local:
         raise UsageError(f"The quickstart writes on this machine, and {out} is elsewhere. Name a folder with --out.")
     out = Folder(out).root if "://" in out else out.rstrip("/")
-    recipe = load("quickstart", f"{out}.warc.gz", taught_by=teacher)
-    models = ["torch", "transformers"] if teacher == "mini" else []
-    check_installed(models + (["torch", "transformers", "trl"] if student else []))
+    load_web(language)
+    known, name = language in models.LANGUAGES, load_language(language).name
+    if student and not known:
+        raise UsageError(
+            f"mini-base has not learnt {name}; it knows {' and '.join(models.LANGUAGES)}. Leave --student away: the corpus is "
+            "built and published without one."
+        )
+    if not known and not (teacher and student is False):
+        say(f"The models that ship know no {name}: `scripted`, which is no model, teaches, and no student is trained.")
+    teacher, student = teacher or ("mini" if known else "scripted"), known if student is None else student
+    recipe = load("quickstart", f"{out}.warc.gz", taught_by=teacher, language=language)
+    needed = ["torch", "transformers"] if teacher == "mini" else []
+    check_installed(needed + (["torch", "transformers", "trl"] if student else []))
     pages = Path(f"{out}.warc.gz")
-    _fetch_pages(pages, say)
+    _fetch_pages(pages, language, say)
     say(f"2. Running the recipe `quickstart` on {on} with {workers} worker(s), taught by `{teacher}` → {out}")
     books = run_recipe(recipe, Setting(out=out), on=on, workers=workers, say=say)
     print(books_text(books), flush=True)
@@ -50,23 +70,22 @@ def quickstart(
     trained = None
     if student:
         say(f"4. Training `mini-base` on what was kept, scored before and after → {out}-student")
-        trained = train_student(out, f"{out}-student", say)
+        trained = train_student(out, f"{out}-student", say, language=language)
         print(f"\n{trained.comparison}", flush=True)
-    print(_next_steps(out, teacher, trained, books))
+    print(_next_steps(out, language, teacher, trained, books))
 
 
-def _fetch_pages(pages: Path, say: Callable[[str], None]) -> None:
+def _fetch_pages(pages: Path, language: str, say: Callable[[str], None]) -> None:
     """Fetches the shipped web into a WARC, unless it lies there already."""
-    web = build_web()
+    facts, web = load_web(language), build_web(language)
     collection = f"quickstart-{digest_of(web)[:16]}"
     if pages.exists() and collection_of(pages) == collection:
         say(f"1. Pages were fetched before: {pages}")
         return
-    hosts = len({urlsplit(seed).hostname for seed in SEEDS})
-    say(f"1. Fetching the web that ships with yisang: {hosts} hosts behind a real HTTP server on loopback")
+    say(f"1. Fetching the web that ships with yisang: {len(facts.hosts)} hosts behind a real HTTP server on loopback")
     pages.parent.mkdir(parents=True, exist_ok=True)
-    with serve(web) as address:
-        report = fetch(SEEDS, address, pages, collection)
+    with serve(web, facts.words.missing) as address:
+        report = fetch(facts.seeds, address, pages, collection)
     statuses = ", ".join(f"{count} with status {status}" for status, count in sorted(report.by_status.items()))
     say(
         f"   {report.pages} pages ({statuses}), {report.disallowed} not asked for, as robots.txt forbids them → {pages}"
@@ -79,7 +98,7 @@ TEACHERS_SAID = {
 }
 
 
-def _next_steps(out: str, teacher: str, student: Student | None, books: Books) -> str:
+def _next_steps(out: str, language: str, teacher: str, student: Student | None, books: Books) -> str:
     steps = {step.name: step for step in books.steps}
     asked, kept = steps["teach"].taken, steps["to_example"].kept
     verified = steps["verified"].kept
@@ -87,13 +106,13 @@ def _next_steps(out: str, teacher: str, student: Student | None, books: Books) -
     bin = Path(os.path.relpath(Path(sys.executable).parent))
     yisang, python = ("yisang", "python") if shutil.which("yisang") else (bin / "yisang", bin / "python")
     reading = f"from datasets import load_dataset as l; print(l('{out}/published', 'messages')['train'][0])"
-    more = ""
-    if teacher == "mini":  # the shipped recipe as it stands
-        more += f"""
-  {yisang} plan quickstart --inputs {out}.warc.gz --out {out}
+    given = {"taught_by": (teacher, "mini"), "language": (language, "ko")}
+    sets = "".join(f" --set {name}={value}" for name, (value, default) in given.items() if value != default)
+    more = f"""
+  {yisang} plan quickstart --inputs {out}.warc.gz{sets} --out {out}
       every step with its constants, and what is stored"""
     if student:
-        bench = "tasks:lang=ko,mode=none,preset=narrow,context=zoo,ops=1-6,n=10,seed=1"
+        bench = f"tasks:lang={language},mode=none,preset=narrow,context=zoo,ops=1-6,n=10,seed=1"
         score = Path(student.model).parents[1] / "score"
         more += f"""
   {yisang} eval {student.model} --bench {bench} --protocol greedy --max-tokens 512 --out {score}

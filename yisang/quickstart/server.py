@@ -11,7 +11,6 @@ from types import TracebackType
 from yisang.quickstart.web import Response
 
 TEXT = ("Content-Type", "text/plain; charset=utf-8")
-NOT_FOUND = Response(404, (TEXT,), "그런 페이지가 없습니다.\n".encode())
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,9 @@ class Seen:
 class Server:
     """A context manager that gives (ip, port); `requests` lists what was asked, also after the end."""
 
-    def __init__(self, web: Mapping[tuple[str, str], Response]) -> None:
+    def __init__(self, web: Mapping[tuple[str, str], Response], missing: str) -> None:
         self.requests: list[Seen] = []
-        handler = _handler(web, self.requests)
+        handler = _handler(web, Response(404, (TEXT,), f"{missing}\n".encode()), self.requests)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler, bind_and_activate=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="web")
 
@@ -51,12 +50,14 @@ class Server:
         self._server.server_close()
 
 
-def serve(web: Mapping[tuple[str, str], Response]) -> Server:
-    """`with serve(build_web()) as (ip, port): ...`; the system chooses the port."""
-    return Server(web)
+def serve(web: Mapping[tuple[str, str], Response], missing: str = "There is no such page.") -> Server:
+    """`with serve(build_web()) as (ip, port): ...`; the system chooses the port. missing: what a 404 says."""
+    return Server(web, missing)
 
 
-def _handler(web: Mapping[tuple[str, str], Response], requests: list[Seen]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    web: Mapping[tuple[str, str], Response], missing: Response, requests: list[Seen]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         # Head and body leave in two writes; with Nagle's algorithm the second would wait for an ACK.
@@ -74,7 +75,7 @@ def _handler(web: Mapping[tuple[str, str], Response], requests: list[Seen]) -> t
         def _answer(self) -> Response:
             host = self.headers.get("Host", "").partition(":")[0].lower()
             requests.append(Seen(self.command, host, self.path, self.headers.get("User-Agent", "")))
-            response = web.get((host, self.path), NOT_FOUND)
+            response = web.get((host, self.path), missing)
             self.send_response(response.status)
             for name, value in response.headers:
                 self.send_header(name, value)

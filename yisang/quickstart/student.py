@@ -13,7 +13,7 @@ from yisang import __version__
 from yisang.errors import UsageError
 
 BASE = "mini-base"
-BENCH = "tasks:lang=ko,mode=none,preset=narrow,context=zoo,ops=1-4,n=100"
+BENCH = "tasks:lang={language},mode=none,preset=narrow,context=zoo,ops=1-4,n=100"
 """Asked as the rows ask, without an instruction. Drawn with other seeds than the web's; of one operation there are so few
 graphs that some are in both, under other names."""
 
@@ -38,12 +38,13 @@ def check_installed(packages: Sequence[str]) -> None:
 
 
 def train_student(
-    run: str, out: str, say: Callable[[str], None], *, bench: str = BENCH, sets: Sequence[str] = ()
+    run: str, out: str, say: Callable[[str], None], *, language: str = "ko", bench: str = "", sets: Sequence[str] = ()
 ) -> Student:
     """Scores, trains and scores, in a folder of `out` that is named by the corpus and all settings.
 
     So the same call goes on after a stop or finds what is done, and another corpus gets a student of its own. run: a finished
-    run on this machine, whose rows are trained on. sets: changes of the configuration `quickstart`.
+    run on this machine, whose rows are trained on. language: of what it is asked. bench: asked instead of BENCH. sets: changes of
+    the configuration `quickstart`.
     """
     from yisang.evals.compare import compare
     from yisang.evals.evaluate import evaluate
@@ -56,6 +57,7 @@ def train_student(
     from yisang.teachers import models
     from yisang.teachers.engines.mini import NUMERICS
 
+    bench = bench or BENCH.format(language=language)
     rows = Path(run).resolve()
     config = load_config("quickstart", [f"data.0.path={json.dumps(str(rows))}", *sets])
     _, manifest = open_run(run)

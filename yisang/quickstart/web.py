@@ -1,6 +1,20 @@
-"""The quickstart's web as a pure function: our own posts as pages of ten hosts, with known faults planted.
+"""The quickstart's webs as a pure function: our own posts as pages of several hosts, with known faults planted.
 
-The writing stands in `content/`, one file per host; the same files give the same bytes on every machine.
+There is one web per language, and all of it is data, `webs/<language>/`; the same files give the same bytes on every machine:
+
+    web.toml          its hosts in order, dead links, what is no page, and the words around the posts
+    sites.toml        the licence registry of its hosts (yisang.filters.licence)
+    long.toml         texts that are too long (yisang.quickstart.longtext)
+    content/*.toml    the writing, one file per host, named by it without ".example"
+
+A file of `content`:
+
+    host, name, tagline, menu
+    layout = "..."    qapage, graph, forum, blog or gnuboard (yisang.quickstart.layouts)
+    charset = {...}   optional: codec, label and declared = "http" or "meta"; utf-8 where it is left out
+    [tasks]           optional: posts made of worded tasks, `_tasks`
+    [[post]]          slug, title, author, date, body, answers; optional: case, broken, generate
+    [[copy]]          kind = "near" or "exact", of = "host/slug", slug, author, date; optional: prefix, suffix, swap
 """
 
 from __future__ import annotations
@@ -11,46 +25,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
-from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from yisang.quickstart.layouts import Answer, Post, Site, frame, index_page, question_page
-from yisang.quickstart.longtext import long_text
+import msgspec
+
+from yisang.errors import UsageError
+from yisang.quickstart.layouts import Answer, Charset, Post, Site, Words, frame, index_page, question_page
+from yisang.quickstart.longtext import LongText, long_text
 from yisang.tasks.problems import Request, make_problem
 
-HOSTS = (
-    "dapbang.example",
-    "gwahakmadang.example",
-    "saenghwalq.example",
-    "bareunmal.example",
-    "puleobogi.example",
-    "semmaru.example",
-    "jipmunseo.example",
-    "gagyebu.example",
-    "momsinho.example",
-    "golmok.example",
-)
-UNLICENSED_HOST = "golmok.example"
-SEEDS: tuple[str, ...] = tuple(f"http://{host}/" for host in HOSTS)
-
-DEAD_LINKS = {
-    "dapbang.example": ("/notice/2019-opening", "지난 공지: 문을 열었습니다"),
-    "saenghwalq.example": ("/event/winter-photo", "지난 행사: 겨울 사진 나눔"),
-    "bareunmal.example": ("/bbs/board.php?bo_table=old&wr_id=3", "옛 게시판"),
-}
+WEBS = Path(__file__).parent / "webs"
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c02"
     "0000000b4944415478da6364f80f00010501012718e3660000000049454e44ae426082"
 )
-BINARIES = {
-    "dapbang.example": ("/files/emblem.png", "답방 그림 표식", "image/png", PNG),
-    "bareunmal.example": (
-        "/files/rules.bin",
-        "규칙 내려받기",
-        "application/octet-stream",
-        bytes(range(256)) * 4,
-    ),
-}
+BODIES = {"png": PNG, "bytes": bytes(range(256)) * 4}
+"""What a binary answers, by its name in web.toml."""
 ADMIN = "/admin/login"
 ROBOTS = b"User-agent: *\nDisallow: /admin/\nAllow: /\n"
 ONE_LIST = 13
@@ -68,42 +59,95 @@ class Response:
     body: bytes
 
 
-def read_toml(name: str) -> dict[str, Any]:
-    """A TOML file of this package."""
-    return tomllib.loads(files("yisang.quickstart").joinpath(name).read_text(encoding="utf-8"))
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A link of a host's front page to what is no question."""
+
+    host: str
+    path: str
+    label: str
+
+
+class Binary(Link, frozen=True, forbid_unknown_fields=True):
+    """Something linked that is no page; body: one of BODIES."""
+
+    mime: str
+    body: Literal["png", "bytes"]
+
+    def response(self) -> Response:
+        return Response(200, (("Content-Type", self.mime),), BODIES[self.body])
+
+
+class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """web.toml: what a web is beside its writing. unlicensed: the host that stands in no registry. dead: links that lead
+    nowhere."""
+
+    hosts: tuple[str, ...]
+    unlicensed: str
+    words: Words
+    dead: tuple[Link, ...] = ()
+    binary: tuple[Binary, ...] = ()
+
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        """Where a crawl of it begins."""
+        return tuple(f"http://{host}/" for host in self.hosts)
+
+
+def languages() -> tuple[str, ...]:
+    """The codes of the languages that have a web, sorted."""
+    return tuple(sorted(path.parent.name for path in WEBS.glob("*/web.toml")))
+
+
+def read_toml(language: str, name: str) -> dict[str, Any]:
+    """A TOML file of a language's web. UsageError where the language has none."""
+    if language not in languages():
+        raise UsageError(
+            f"No miniature web ships for the language {language!r}; there is one for {', '.join(languages())}. "
+            "Use pages of your own, or another language."
+        )
+    return tomllib.loads((WEBS / language / name).read_text(encoding="utf-8"))
 
 
 @cache
-def load_sites() -> tuple[Site, ...]:
-    """The hosts in the order of SEEDS. Their footers show the evidence that the registry cites."""
-    evidence = {row["host"]: row["evidence"] for row in read_toml("sites.toml")["site"]}
-    return tuple(_site(_content(host), evidence.get(host, "")) for host in HOSTS)
+def load_web(language: str = "ko") -> Web:
+    """What a language's web is beside its writing."""
+    return msgspec.convert(read_toml(language, "web.toml"), Web)
 
 
-def _site(data: dict[str, Any], evidence: str) -> Site:
+@cache
+def load_sites(language: str = "ko") -> tuple[Site, ...]:
+    """The hosts in the order of the seeds. Their footers show the evidence that the registry cites."""
+    evidence = {row["host"]: row["evidence"] for row in read_toml(language, "sites.toml")["site"]}
+    return tuple(_site(language, host, evidence.get(host, "")) for host in load_web(language).hosts)
+
+
+def _site(language: str, host: str, evidence: str) -> Site:
+    data = _content(language, host)
     return Site(
-        host=data["host"],
+        host=host,
         name=data["name"],
         tagline=data["tagline"],
         layout=data["layout"],
-        charset=data["charset"],
+        charset=msgspec.convert(data.get("charset", {}), Charset),
         menu=tuple(data["menu"]),
         evidence=evidence,
+        language=language,
+        words=load_web(language).words,
     )
 
 
 @cache
-def _content(host: str) -> dict[str, Any]:
-    data = read_toml(f"content/{host.removesuffix('.example')}.toml")
-    return {**data, "post": [*data["post"], *_tasks(data["tasks"])]} if "tasks" in data else data
+def _content(language: str, host: str) -> dict[str, Any]:
+    data = read_toml(language, f"content/{host.removesuffix('.example')}.toml")
+    return {**data, "post": [*data["post"], *_tasks(language, data["tasks"])]} if "tasks" in data else data
 
 
-def _tasks(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _tasks(language: str, table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Worded tasks (yisang.tasks) as posts of people who ask for the way to solve them; titles and intros take turns."""
     low, high = table["ops"]
     for number in range(table["count"]):
         context = table["contexts"][number % len(table["contexts"])]
-        problem = make_problem(Request("ko", low, high, context, table["preset"]), table["seed"], number)
+        problem = make_problem(Request(language, low, high, context, table["preset"]), table["seed"], number)
         yield {
             "slug": table["slug"].format(number=number + table["first"]),
             "title": table["titles"][number % len(table["titles"])].format(number=number + 1),
@@ -115,26 +159,28 @@ def _tasks(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @cache
-def load_posts() -> tuple[Post, ...]:
+def load_posts(language: str = "ko") -> tuple[Post, ...]:
     """Every post of every host, the copies after the posts of their host."""
-    sites = {site.host: site for site in load_sites()}
-    written = {host: [_post(site, row) for row in _content(host)["post"]] for host, site in sites.items()}
+    sites = {site.host: site for site in load_sites(language)}
+    rows = {host: _content(language, host) for host in sites}
+    written = {host: [_post(site, row) for row in rows[host]["post"]] for host, site in sites.items()}
     by_key = {
         f"{host}/{row['slug']}": post
         for host, posts in written.items()
-        for row, post in zip(_content(host)["post"], posts, strict=True)
+        for row, post in zip(rows[host]["post"], posts, strict=True)
     }
     found: list[Post] = []
     for host, site in sites.items():
         found += written[host]
-        found += [_copy(site, row, by_key[row["of"]]) for row in _content(host).get("copy", [])]
+        found += [_copy(site, row, by_key[row["of"]]) for row in rows[host].get("copy", [])]
     return tuple(found)
 
 
 def _post(site: Site, row: dict[str, Any]) -> Post:
     body = row["body"].strip()
     if "generate" in row:
-        body += "\n\n" + long_text(row["generate"])
+        texts = msgspec.convert(read_toml(site.language, "long.toml"), dict[str, LongText])
+        body += "\n\n" + long_text(texts[row["generate"]])
     return Post(
         url=_url(site, row["slug"], row["date"]),
         title=row["title"],
@@ -177,10 +223,10 @@ def _url(site: Site, slug: str, date: str) -> str:
     return f"http://{site.host}/{path}"
 
 
-def build_web() -> dict[tuple[str, str], Response]:
+def build_web(language: str = "ko") -> dict[tuple[str, str], Response]:
     """Every (host, path with query) and its answer. A pure function of the package's files."""
     web: dict[tuple[str, str], Response] = {}
-    for site in load_sites():
+    for site in load_sites(language):
         for path, response in _host_pages(site):
             if (site.host, path) in web:
                 raise ValueError(f"two pages of {site.host} have the path {path}")
@@ -197,57 +243,49 @@ def digest_of(web: dict[tuple[str, str], Response]) -> str:
 
 
 def _host_pages(site: Site) -> Iterator[tuple[str, Response]]:
-    posts = [post for post in load_posts() if post.url.startswith(f"http://{site.host}/")]
+    posts = [post for post in load_posts(site.language) if post.url.startswith(f"http://{site.host}/")]
     yield from _lists(site, posts)
     for number, post in enumerate(posts):
         neighbours = [posts[(number + step) % len(posts)] for step in (1, 2, 3)]
         yield post.url.removeprefix(f"http://{site.host}"), _html(site, question_page(site, post, neighbours))
-    login = "<h1>관리자 로그인</h1>\n<p>운영자만 들어올 수 있습니다.</p>"
-    yield ADMIN, _html(site, frame(site, "관리자 로그인", login))
+    words = site.words
+    yield ADMIN, _html(site, frame(site, words.login, f"<h1>{words.login}</h1>\n<p>{words.login_text}</p>"))
     yield "/robots.txt", Response(200, (("Content-Type", "text/plain"),), ROBOTS)
-    if site.host in BINARIES:
-        path, _, mime, body = BINARIES[site.host]
-        yield path, Response(200, (("Content-Type", mime),), body)
+    for binary in load_web(site.language).binary:
+        if binary.host == site.host:
+            yield binary.path, binary.response()
 
 
 def _lists(site: Site, posts: list[Post]) -> Iterator[tuple[str, Response]]:
-    extra = [DEAD_LINKS[site.host]] if site.host in DEAD_LINKS else []
-    if site.host in BINARIES:
-        extra.append(BINARIES[site.host][:2])
+    web = load_web(site.language)
+    links: tuple[Link, ...] = (*web.dead, *web.binary)
+    extra = [(link.path, link.label) for link in links if link.host == site.host]
     pages = max(-(-len(posts) // LONGEST_LIST), 2 if len(posts) > ONE_LIST else 1)
     numbered = "/bbs/board.php?bo_table=qna&page={}" if site.layout == "gnuboard" else "/list/{}"
     paths = ["/", *(numbered.format(page) for page in range(2, pages + 1))]
     for page, path in enumerate(paths):
         listed = posts[len(posts) * page // pages : len(posts) * (page + 1) // pages]
-        before = [(paths[page - 1], "이전 쪽")] if page else extra
-        after = [(paths[page + 1], "다음 쪽")] if page + 1 < pages else []
+        before = [(paths[page - 1], site.words.previous)] if page else extra
+        after = [(paths[page + 1], site.words.next)] if page + 1 < pages else []
         yield path, _html(site, index_page(site, listed, [*before, *after]))
 
 
 def _html(site: Site, text: str) -> Response:
-    """Strict encoding, so that a character which CP949 lacks is noticed by its writer and not by a reader."""
-    mime = {
-        "utf-8": "text/html; charset=utf-8",
-        "cp949-header": "text/html; charset=euc-kr",
-        "cp949-meta": "text/html",
-    }[site.charset]
-    codec = "utf-8" if site.charset == "utf-8" else "cp949"
-    return Response(200, (("Content-Type", mime),), text.encode(codec))
+    """Strict encoding, so that a character which a charset lacks is noticed by its writer and not by a reader."""
+    return Response(200, (("Content-Type", site.charset.mime),), text.encode(site.charset.codec))
 
 
-def _planted() -> dict[str, tuple[str, ...]]:
-    posts = load_posts()
+@cache
+def planted(language: str = "ko") -> dict[str, tuple[str, ...]]:
+    """From the name of each planted case to its URLs; for tests."""
+    posts, web = load_posts(language), load_web(language)
     cases = ("near_duplicate", "exact_duplicate", "english", "too_short", "too_long")
-    planted = {case: tuple(post.url for post in posts if post.case == case) for case in cases}
-    unlicensed = f"http://{UNLICENSED_HOST}/"
-    return planted | {
+    found = {case: tuple(post.url for post in posts if post.case == case) for case in cases}
+    unlicensed = f"http://{web.unlicensed}/"
+    return found | {
         "broken_html": tuple(post.url for post in posts if post.broken),
         "no_licence": tuple(post.url for post in posts if post.url.startswith(unlicensed)),
-        "not_found": tuple(f"http://{host}{path}" for host, (path, _) in DEAD_LINKS.items()),
-        "not_html": tuple(f"http://{host}{row[0]}" for host, row in BINARIES.items()),
-        "disallowed": tuple(f"http://{host}{ADMIN}" for host in HOSTS),
+        "not_found": tuple(f"http://{link.host}{link.path}" for link in web.dead),
+        "not_html": tuple(f"http://{link.host}{link.path}" for link in web.binary),
+        "disallowed": tuple(f"http://{host}{ADMIN}" for host in web.hosts),
     }
-
-
-PLANTED: dict[str, tuple[str, ...]] = _planted()
-"""From the name of each planted case to its URLs; for tests."""

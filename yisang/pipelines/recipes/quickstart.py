@@ -1,12 +1,13 @@
-"""The quickstart: a small Korean question web into a language-mixed corpus that may be redistributed.
+"""The quickstart: a small question web into a language-mixed corpus that may be redistributed.
 
-Input is the WARC that `yisang quickstart` fetches from the web that ships with it (10 hosts, 1,423 question pages).
+Input is the WARC that `yisang quickstart` fetches from the web of the language that ships with it (Korean: 10 hosts, 1,423 question pages).
 Expected: 1,463 pages in, 1,144 examples out (a few more or fewer on another processor). Pages of hosts that may not be redistributed, or whose licence is
 unknown, leave first; then index pages, other languages, what is too short or too long, and copies.
 
 The teacher is `mini`, a model of 0.9 million parameters that ships with yisang and knows worded tasks of one kind (preset narrow), so questions
 that are no tasks leave before it is asked (a recipe for a larger teacher takes the step `worded_tasks` out). 52 of the tasks are of
 another kind. What it answers is verified against each task's solution graph. `scripted`, which is no model, solves the same tasks with faults on purpose.
+In a language that `mini` has not learnt, `scripted` is the only teacher. The steps are the same in every language.
 Thresholds are those of Yi-Sang (arXiv 2510.04230, sections 4 and 5); where the paper is silent, ours are named.
 """
 
@@ -25,6 +26,7 @@ from yisang.filters.length import Length
 from yisang.filters.licence import AllowLicence, TagSite
 from yisang.filters.quota import HashOrder, Quota, category
 from yisang.filters.task import RecogniseTask
+from yisang.languages import load
 from yisang.pipelines.curate import Corpus, ToExample
 from yisang.pipelines.recipe import Recipe
 from yisang.pipelines.stages.dedup import NearDuplicates
@@ -38,7 +40,6 @@ from yisang.teachers.engines.scripted import revision
 from yisang.teachers.generation import Sampling, Teacher
 from yisang.teachers.prompts import MixedPrompt
 
-LANGUAGE = "ko"
 FAULTS = {
     "truncated": 0.04,
     "two_thinks": 0.04,
@@ -60,8 +61,13 @@ def not_an_index(page: Page) -> Page | Drop:
     return page
 
 
-def teacher(name: str) -> Teacher:
+def teacher(name: str, language: str) -> Teacher:
     """One of TEACHERS, with the revision that its answers are stored under."""
+    if name == "mini" and language not in models.LANGUAGES:
+        raise UsageError(
+            f"mini has not learnt {load(language).name}; it knows {' and '.join(models.LANGUAGES)}. "
+            "Name the teacher scripted, which needs no model: yisang quickstart --teacher scripted"
+        )
     if name == "mini":
         return Teacher(engine="mini", model="mini", revision=models.revision("mini"))
     if name == "scripted":
@@ -69,31 +75,32 @@ def teacher(name: str) -> Teacher:
     raise UsageError(f"The quickstart has no teacher {name!r}. It has {' and '.join(TEACHERS)}.")
 
 
-def build(inputs: str = "out/quickstart.warc.gz", taught_by: str = "mini") -> Recipe:
-    """inputs: the WARC file. taught_by: one of TEACHERS."""
+def build(inputs: str = "out/quickstart.warc.gz", taught_by: str = "mini", language: str = "ko") -> Recipe:
+    """inputs: the WARC file. taught_by: one of TEACHERS. language: of the web, whose registry tells its licences."""
+    sites = files("yisang.quickstart") / "webs" / language / "sites.toml"
     return Recipe(
         name="quickstart",
         version="1",
         source=Warc(inputs, name="quickstart-web"),
         steps=(
-            Each(TagSite(str(files("yisang.quickstart") / "sites.toml")), name="licence"),
+            Each(TagSite(str(sites)), name="licence"),
             # Add "B" to train on more than you may publish.
             Each(AllowLicence(("A",)), name="licence_letter"),
             Each(not_an_index),
-            Each(PageToPrompts(LANGUAGE), on=Page, name="questions", isolate=True, timeout=20),
-            Each(TargetShare(LANGUAGE), name="target_share"),
+            Each(PageToPrompts(language), on=Page, name="questions", isolate=True, timeout=20),
+            Each(TargetShare(language), name="target_share"),
             Each(MinShare(0.30), name="min_share"),
             Each(Length(50, 8192), name="length"),
             Group(exact_key, keep_first, order=survivor_order, name="exact_duplicates"),
             # The paper names no method: character 5-grams suit Korean, and 0.8 is the usual threshold.
             NearDuplicates(threshold=0.8, shingle=5, permutations=128, name="near_duplicates"),
             # mini can answer nothing else. A larger teacher is asked everything.
-            Each(RecogniseTask((LANGUAGE,)), name="worded_tasks"),
+            Each(RecogniseTask((language,)), name="worded_tasks"),
             # Without the greetings around them, posts may be the same.
             Group(exact_key, keep_first, order=survivor_order, name="same_task"),
             Teach(
-                teacher(taught_by),
-                MixedPrompt(LANGUAGE, "mixed", placement="system"),
+                teacher(taught_by, language),
+                MixedPrompt(language, "mixed", placement="system"),
                 # 512: an answer of mini to six operations is about 200 tokens long. The paper's teacher had 16,384.
                 Sampling(temperature=0.6, top_p=0.95, top_k=20, max_tokens=512),
                 samples=1,
@@ -105,8 +112,8 @@ def build(inputs: str = "out/quickstart.warc.gz", taught_by: str = "mini") -> Re
             # Every step against the solution graph, not the last number alone.
             Each(VerifyTask()),
             Each(Keep(verdicts={"process": ("verified",)}), name="verified"),
-            Each(ThinkShare(LANGUAGE, 0.05, 0.20)),
-            Each(AnswerLanguage(LANGUAGE)),
+            Each(ThinkShare(language, 0.05, 0.20)),
+            Each(AnswerLanguage(language)),
             Each(TokenLimit(16384)),
             Each(
                 Keep(
@@ -123,7 +130,7 @@ def build(inputs: str = "out/quickstart.warc.gz", taught_by: str = "mini") -> Re
         ),
         sink=Corpus(
             title="yisang quickstart",
-            language=LANGUAGE,
-            description="Worded tasks from the small Korean web that ships with yisang, with language-mixed solutions, each verified against its graph.",
+            language=language,
+            description=f"Worded tasks from the small {load(language).name} web that ships with yisang, with language-mixed solutions, each verified against its graph.",
         ),
     )

@@ -115,6 +115,9 @@ class Settings:
     option_share: float = 0.5  # ours: not printed. Half, so that a student sees both forms
     style_share: float = 0.5  # the same
     gold_form: Literal["label", "text"] | None = "label"  # how golds of the exam sources are written
+    band: tuple[float, float] | None = (
+        None  # None: that of `cot` in MODES. In letters, so a script that spells out syllables needs a higher one
+    )
     cot: str = "mixed"  # figure 6 ("used throughout"); the others are the arms of table 2
     placement: Placement = "system"  # figure 6 calls it a system prompt; the authors' code sends a first user turn
     taught_by: str = "qwen3-32b"
@@ -128,6 +131,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.cot not in MODES:
             raise UsageError(f"yi_sang: cot is {self.cot!r}; it must be one of {', '.join(MODES)}.")
+        if self.band and not 0 <= self.band[0] <= self.band[1] <= 1:
+            raise UsageError(f"yi_sang: band is {self.band}; it is two shares between 0 and 1, the lower one first.")
         if self.exams not in ("both", "style", "option", "none"):
             raise UsageError(f"yi_sang: exams is {self.exams!r}; it must be both, style, option or none.")
         if not self.inputs and not self.sources:
@@ -304,7 +309,7 @@ def exam_steps(settings: Settings) -> tuple[Step, ...]:
 def response_steps(settings: Settings) -> tuple[Step, ...]:
     """Section 5.3: checks that measure, stored; then each decides in a step of its own, so that the books say how many it took."""
     language = settings.language
-    low, high = MODES[settings.cot]
+    low, high = settings.band or MODES[settings.cot]
     decisions: dict[str, tuple[str, ...]] = {
         # A trace that was cut off has no answer. In the paper this falls under the length of 16k tokens.
         "finish": ("stop",),

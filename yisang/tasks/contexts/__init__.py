@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from yisang.errors import UsageError
-from yisang.languages import FOLDER_VARIABLE, codes, load
+from yisang.languages import FOLDER_VARIABLE, check_filled, codes, load
 
 _SHIPPED = Path(__file__).parent
 
@@ -70,6 +70,11 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _SHIPPED.glob("*.toml")))
 
 
+def shipped_table(name: str) -> dict[str, Any]:
+    """The file of a context that ships, as it stands."""
+    return tomllib.loads((_SHIPPED / f"{name}.toml").read_text("utf-8"))
+
+
 def digest_of_words() -> str:
     """SHA-256 over all contexts and languages: what problems look like, and how solutions are read."""
     found = [f"{name} {context(name).digest}" for name in contexts()]
@@ -95,7 +100,9 @@ def _read(name: str, paths: tuple[Path, ...]) -> Context:
     tables: dict[str, dict[str, dict[str, str]]] = {"words": {}, "kinds": {}, "places": {}}
     for path in paths:
         try:
-            data = tomllib.loads(path.read_text("utf-8"))
+            text = path.read_text("utf-8")
+            check_filled(path, text)
+            data = tomllib.loads(text)
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"Context file {path} cannot be read as TOML: {error}.") from error
         for key, table in data.items():

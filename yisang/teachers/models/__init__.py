@@ -15,6 +15,8 @@ from pathlib import Path
 from yisang.errors import UsageError
 
 FOLDER = Path(__file__).parent
+LANGUAGES = ("ko", "en")
+"""The languages of the worded tasks that both were trained on (docs/mini.md)."""
 SUFFIXES = (".jinja", ".json", ".safetensors")
 """Of the files that make a model, which are those that a wheel holds (package data in pyproject.toml)."""
 
