@@ -316,6 +316,7 @@ CHANGED: dict[str, Any] = {
     "style_share": 0.4,
     "gold_form": "text",
     "cot": "short",
+    "band": (0.05, 0.30),
     "placement": "first_turn",
     "taught_by": "qwen3-4b",
     "sampling": Sampling(temperature=0.7),

@@ -15,6 +15,7 @@ date = "2026-11-01"
 from __future__ import annotations
 
 import dataclasses
+import os
 import tomllib
 import typing
 from pathlib import Path
@@ -114,4 +115,4 @@ def _typed(value: Any, hint: Any, key: str, where: str) -> Any:
 
 
 def _beside(path: str, file: Path) -> str:
-    return path if "://" in path or path.startswith("/") else str(file.parent / path)
+    return path if "://" in path or path.startswith("/") else os.path.normpath(file.parent / path)

@@ -19,7 +19,6 @@ import importlib.util
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -44,6 +43,7 @@ from yisang.grading import GradeSettings
 from yisang.languages import load
 from yisang.pipelines.curate import Corpus, ToExample
 from yisang.pipelines.recipe import Expected, Recipe
+from yisang.pipelines.recipes.quickstart import not_an_index
 from yisang.pipelines.stages.dedup import NearDuplicates
 from yisang.pipelines.stages.options import MergeOptions
 from yisang.pipelines.stages.teach import Teach
@@ -190,15 +190,6 @@ def teacher(name: str) -> Asked:
             f"yi_sang knows no teacher {name!r}. It knows mini, scripted, {', '.join(TEACHERS)}, and any model as name@commit."
         )
     return Asked(Teacher(engine="vllm", model=model, revision=commit), PAPER)
-
-
-def not_an_index(page: Page) -> Page | Drop:
-    """Front pages and lists hold titles of questions, and no question."""
-    parts = urlsplit(page.final_url or page.url)
-    is_board = parts.path.endswith("board.php") and "wr_id=" not in parts.query
-    if parts.path in ("", "/") or parts.path.startswith("/list/") or is_board:
-        return Drop("index_page", {"url": page.url})
-    return page
 
 
 @dataclass(frozen=True)
