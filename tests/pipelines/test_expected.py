@@ -50,15 +50,17 @@ def test_a_share_is_of_the_step_that_it_names(tmp_path: Path) -> None:
         Expected("even", "even", 600, "section 2", of=1000, since="source"),
         Expected("of c0", "even", 30, "section 3", of=120, category="c0"),
         Expected("of none", "even", 30, "section 3", of=120, category="nothing"),
+        Expected("silent", "even", None, "section 4", since="source"),
     )
     books = run_recipe(loaded(made(*expected)), Setting(out=str(tmp_path / "out")))
     rows = compared(books, expected)
     # Of 0 to 9 five are even: 0 2 4 6 8, of which 0 and 6 are of category c0.
-    assert [row["measured"] for row in rows] == [10, 5, 2, 0]
-    assert [row["measured_share"] for row in rows] == [None, 0.5, 0.4, 0.0]
-    assert [row["expected_share"] for row in rows] == [None, 0.6, 0.25, 0.25]
-    line = expected_text(books, expected).splitlines()[3]
-    assert line.split() == ["even", "600", "60.0%", "5", "50.0%", "section", "2"]
+    assert [row["measured"] for row in rows] == [10, 5, 2, 0, 5]
+    assert [row["measured_share"] for row in rows] == [None, 0.5, 0.4, 0.0, 0.5]
+    assert [row["expected_share"] for row in rows] == [None, 0.6, 0.25, 0.25, None]
+    lines = expected_text(books, expected).splitlines()
+    assert lines[3].split() == ["even", "600", "60.0%", "5", "50.0%", "section", "2"]
+    assert lines[6].split() == ["silent", "not", "printed", "-", "5", "50.0%", "section", "4"]
 
 
 def test_what_is_expected_is_no_part_of_what_the_run_is() -> None:
@@ -87,6 +89,7 @@ def test_run_and_show_print_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
         lambda: Expected("x", "even", -1, "s"),
         lambda: Expected("x", "even", 1, "s", of=2),
         lambda: Expected("x", "even", 1, "s", of=0, since="source"),
+        lambda: Expected("x", "even", None, "s", of=2, since="source"),
     ],
 )
 def test_an_expectation_of_nothing_is_refused(wrong) -> None:  # type: ignore[no-untyped-def]

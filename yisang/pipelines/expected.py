@@ -23,7 +23,7 @@ def compared(books: Books, expected: Sequence[Expected]) -> list[dict[str, Any]]
     for item in expected:
         here = books.category.get(item.category, 0) if item.category else kept[item.step]
         whole = books.kept if item.category else kept.get(item.since)
-        share = here / whole if whole and item.share is not None else None
+        share = here / whole if whole and (item.since or item.category) else None
         rows.append(
             {
                 "what": item.what,
@@ -47,7 +47,7 @@ def expected_text(books: Books, expected: Sequence[Expected]) -> str:
         table.append(
             (
                 row["what"],
-                f"{row['expected']:,}",
+                "not printed" if row["expected"] is None else f"{row['expected']:,}",
                 _percent(row["expected_share"]),
                 f"{row['measured']:,}",
                 _percent(row["measured_share"]),

@@ -22,7 +22,7 @@ from yisang.sources.base import Source
 
 @dataclass(frozen=True)
 class Expected:
-    """`count` records are left behind `step`, as `where` says (a section, a table, an earlier run).
+    """`count` records are left behind `step`, as `where` says (a section, a table, an earlier run); None where it prints no number.
 
     step: the name of a step, or "source" for what was read. of: what the count is a share of, as printed there. since: the step
     whose records are the whole of the share that is measured here; "" where counts alone can be compared. category: counts only the kept
@@ -31,7 +31,7 @@ class Expected:
 
     what: str
     step: str
-    count: int
+    count: int | None
     where: str
     of: int | None = None
     since: str = ""
@@ -39,7 +39,9 @@ class Expected:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.count < 0 or (self.of is not None and self.of <= 0):
+        if (self.count is not None and self.count < 0) or (
+            self.of is not None and (self.of <= 0 or self.count is None)
+        ):
             raise UsageError(
                 f"Expected {self.what}: count is {self.count} of {self.of}; counts are 0 or more, of more than 0."
             )
@@ -48,7 +50,7 @@ class Expected:
 
     @property
     def share(self) -> float | None:
-        return None if self.of is None else self.count / self.of
+        return None if self.of is None or self.count is None else self.count / self.of
 
 
 @dataclass(frozen=True)

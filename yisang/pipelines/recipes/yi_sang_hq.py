@@ -21,6 +21,7 @@ from yisang.filters.shakedown import Shakedown
 from yisang.filters.tokens import LIMIT, StudentTokens
 from yisang.pipelines.recipe import Expected, Recipe
 from yisang.pipelines.recipes.yi_sang import SITES, Settings, corpus, sources, steps
+from yisang.pipelines.recipes.yi_sang import expected as before
 from yisang.pipelines.stages.decontaminate import Decontaminate
 from yisang.pipelines.steps import Each, Group, Step
 from yisang.sources.declared import declared_sources
@@ -95,15 +96,24 @@ def finishing_steps(settings: Settings, finishing: Finishing) -> tuple[Step, ...
     )
 
 
-def expected(finishing: Finishing) -> tuple[Expected, ...]:
+def expected(settings: Settings, finishing: Finishing) -> tuple[Expected, ...]:
+    """The rows of `yi_sang`, and what the paper prints of the part that is trained on."""
     whole = sum(QUOTAS.values())
     return (
+        *before(settings),
         Expected(
             "rows of the four categories",
             "examples",
             1_800_000,
             "section 5.3",
             note="a rounded number of the paper; before the length and the benchmarks",
+        ),
+        Expected("rules of the shakedown", "shakedown", None, "section 5.3", since="examples"),
+        Expected("within 16k tokens", "tokens", None, "section 5.3", since="shakedown"),
+        *(
+            [Expected("no benchmark in them", "decontaminate", None, "section 5.3", since="tokens")]
+            if finishing.benchmarks != "none"
+            else []
         ),
         Expected("rows of the corpus", "quota", whole, "section 5.3", of=1_800_000, since="examples"),
         *(
@@ -123,7 +133,7 @@ def yi_sang_hq(settings: Settings, finishing: Finishing, name: str = "yi_sang_hq
         source=sources(settings),
         steps=(*steps(settings), *finishing_steps(settings, finishing)),
         sink=corpus(settings),
-        expected=expected(finishing) if name == "yi_sang_hq" else (),
+        expected=expected(settings, finishing) if name == "yi_sang_hq" else (),
     )
 
 
