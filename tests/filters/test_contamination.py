@@ -95,7 +95,8 @@ def test_words_between_blanks_would_find_none_of_it_in_raw_text(question):
 )
 def test_a_language_of_data_alone_without_blanks_is_read_by_characters(code, block, question, tmp_path, monkeypatch):
     (tmp_path / f"{code}.toml").write_text(
-        f'name = "x"\nnative_name = "x"\n[script]\ndefault = ["own"]\n[script.blocks]\nown = ["{block}"]\n', "utf-8"
+        f'name = "x"\nnative_name = "x"\n[script]\ndefault = ["own"]\nblanks = false\n[script.blocks]\nown = ["{block}"]\n',
+        "utf-8",
     )
     monkeypatch.setenv("YISANG_LANGUAGES", str(tmp_path))
     reading = Reading(code)

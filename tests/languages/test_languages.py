@@ -185,6 +185,7 @@ FAULTS = {
     "no blocks": ("[script.blocks]", "[script.block]", r"\[script\] has an unknown key 'block'"),
     "unknown default": ('["mkhedruli"]', '["latin"]', "names 'latin', which is not among its blocks"),
     "empty default": ('["mkhedruli"]', "[]", r"\[script\] default must be a list"),
+    "blanks as a word": ('["mkhedruli"]', '["mkhedruli"]\nblanks = "no"', r"\[script\] blanks must be true or false"),
     "default as a word": ('["mkhedruli"]', '"mkhedruli"', r"\[script\] default must be a list"),
     "broken range": ("10D0-10FF", "10D0..10FF", "'10D0..10FF' is no range"),
     "backward range": ("10D0-10FF", "10FF-10D0", "'10FF-10D0' does not run upwards"),

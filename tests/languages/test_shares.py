@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from yisang.errors import UsageError
 from yisang.languages import Language, codes, load
-from yisang.languages.shares import count_letters, longest_foreign_run, script_share, writes_blanks
+from yisang.languages.shares import count_letters, longest_foreign_run, script_share
 
 KO, JA, EN = load("ko"), load("ja"), load("en")
 DENOMINATORS = ("letters", "nonspace", "characters")
@@ -224,4 +224,4 @@ def test_the_longest_run_is_found_one_letter_at_a_time_too(text: str, language: 
 
 
 def test_languages_are_told_apart_by_whether_their_words_stand_between_blanks() -> None:
-    assert (writes_blanks(KO), writes_blanks(EN), writes_blanks(JA)) == (True, True, False)
+    assert (KO.blanks, EN.blanks, JA.blanks) == (True, True, False)

@@ -42,7 +42,6 @@ from yisang.filters.ngrams import (
     without_digits,
 )
 from yisang.languages import load
-from yisang.languages.shares import writes_blanks
 
 Pass = Literal["segmented", "raw", "whole", "digitless"]
 Where = Literal["prompt", "trace"]
@@ -97,7 +96,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         if self.raw_units is None:
-            object.__setattr__(self, "raw_units", "words" if writes_blanks(load(self.language)) else "characters")
+            object.__setattr__(self, "raw_units", "words" if load(self.language).blanks else "characters")
         if self.raw_units not in RAW_N:
             raise UsageError(f"Decontamination: raw_units is {self.raw_units!r}; it must be words or characters.")
         if self.raw_n is None:

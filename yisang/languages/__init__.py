@@ -4,6 +4,7 @@
     native_name = "..."               its own name
     [script]
     default = ["block", ...]          the blocks whose letters count as this language
+    blanks = false                    optional: words stand side by side, with no blanks between them
     [script.blocks]
     block = ["0041-005A", "00AA"]     code points in hexadecimal: single, or ranges with both ends included
     [prompts.mixed]                   optional: an instruction to the teacher; so target_only, english_only
@@ -80,6 +81,8 @@ class Language:
     default_blocks: tuple[str, ...]
     prompts: Mapping[str, TeacherPrompt] = field(hash=False)
     digest: str
+    blanks: bool = True
+    """Whether words stand between blanks."""
     tasks: Mapping[str, Any] = field(default_factory=dict, hash=False)
     grading: Mapping[str, Any] = field(default_factory=dict, hash=False)
     refusals: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -169,11 +172,14 @@ def _read(path: Path) -> Language:
 def _language(code: str, table: dict[str, Any], digest: str) -> Language:
     _only(table, ("name", "native_name", "script", "prompts", *_OTHERS), "the file")
     script = _table(table, "script")
-    _only(script, ("default", "blocks"), "[script]")
+    _only(script, ("default", "blocks", "blanks"), "[script]")
     blocks = {name: _ranges(name, items) for name, items in _table(script, "blocks").items()}
     default = _strings(script.get("default"), "[script] default")
     if unknown := [name for name in default if name not in blocks]:
         raise ValueError(f"[script] default names {unknown[0]!r}, which is not among its blocks")
+    blanks = script.get("blanks", True)
+    if not isinstance(blanks, bool):
+        raise ValueError("[script] blanks must be true or false")
     prompts = {name: _prompt(name, item) for name, item in (_table(table, "prompts", {})).items()}
     versions = [prompt.version for prompt in prompts.values()]
     if len(set(versions)) < len(versions):
@@ -186,6 +192,7 @@ def _language(code: str, table: dict[str, Any], digest: str) -> Language:
         tuple(default),
         prompts,
         digest,
+        blanks,
         **{name: _table(table, name, {}) for name in _OTHERS},
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,20 +18,6 @@ from yisang.errors import UsageError
 from yisang.languages import Language, Ranges
 from yisang.languages.markup import check_kinds, without
 from yisang.records import nfc
-
-_WITHOUT_BLANKS = (
-    "CJK",
-    "IDEOGRAPHIC",
-    "HIRAGANA",
-    "KATAKANA",
-    "BOPOMOFO",
-    "THAI",
-    "LAO",
-    "KHMER",
-    "MYANMAR",
-    "TIBETAN",
-)
-"""How the names of their letters begin in Unicode."""
 
 Denominator = Literal["letters", "nonspace", "characters"]
 Table = NDArray[Any]
@@ -80,12 +65,6 @@ def _between(ranges: Ranges) -> re.Pattern[str]:
     """A letter of these ranges, signs among them aside."""
     spans = (f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
     return re.compile(f"[{''.join(spans)}]")
-
-
-def writes_blanks(language: Language) -> bool:
-    """Whether words stand between blanks: not where all default blocks are of scripts that are written without any."""
-    firsts = [chr(language.blocks[name][0][0]) for name in language.default_blocks]
-    return not all(unicodedata.name(sign, "").startswith(_WITHOUT_BLANKS) for sign in firsts)
 
 
 def count_letters(text: str, strip: tuple[str, ...] = ()) -> int:
