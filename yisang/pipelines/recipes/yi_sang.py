@@ -10,7 +10,7 @@ billion tokens. No yield is printed of the translation, of each response filter,
 beside those of a run. `yi_sang_hq` goes on from here.
 
     yisang plan yi_sang --inputs 'pages/*.warc.gz' --set sites=sites.toml --set sources=sources.toml
-    yisang run yi_sang --inputs out/quickstart.warc.gz --set taught_by=scripted --out out/yi_sang
+    yisang run yi_sang --set sources=sources.toml --set taught_by=scripted --out out/yi_sang
 """
 
 from __future__ import annotations
@@ -95,10 +95,7 @@ class Settings:
     inputs: str = ""  # WARC files of crawled pages; "" for none
     sites: str = SITES  # their registry: licence and category by host
     sources: str = ""  # a TOML file of further sources (yisang.sources.declared): exams, OpenThoughts, tasks
-    letters: tuple[Letter, ...] = (
-        "A",
-        "B",
-    )  # 5.1: B may train and is not redistributed; `yisang publish` leaves it out
+    letters: tuple[Letter, ...] = ("A", "B")  # 5.1: B may train; `yisang publish` does not let it out
     only: tuple[str, ...] = ()  # categories; () for all
     floor: float = 0.30  # 5.1, of the letters; the paper does not say of what
     shortest: int = 50  # 5.1
@@ -106,25 +103,22 @@ class Settings:
     mask_pii: bool = True  # ours: what is stored, taught and published names nobody
     near: float = 0.8  # ours: no method is named; character 5-grams suit Korean, and 0.8 is the usual threshold
     translated_from: str = "en"
-    translated_by: str = (
-        ""  # "": the teacher. The paper took Gemini-2.5-Flash, whose terms bind what is made of its output
-    )
+    # "": the teacher. The paper took Gemini-2.5-Flash, whose terms bind what is made of its output.
+    translated_by: str = ""
     translator: Asked | None = None  # in Python: a translator with terms on its output, which become a licence parent
     translate_attempts: int = 1
     exams: Exams = "both"  # 5.2, table 11: both were adopted
     option_share: float = 0.5  # ours: not printed. Half, so that a student sees both forms
     style_share: float = 0.5  # the same
     gold_form: Literal["label", "text"] | None = "label"  # how golds of the exam sources are written
-    band: tuple[float, float] | None = (
-        None  # None: that of `cot` in MODES. In letters, so a script that spells out syllables needs a higher one
-    )
+    # None: that of `cot` in MODES. It counts letters, so a script that spells out syllables needs a higher one.
+    band: tuple[float, float] | None = None
     cot: str = "mixed"  # figure 6 ("used throughout"); the others are the arms of table 2
     placement: Placement = "system"  # figure 6 calls it a system prompt; the authors' code sends a first user turn
     taught_by: str = "qwen3-32b"
     sampling: Sampling | None = None  # None: as TEACHERS has it
-    samples: int = (
-        1  # the code draws 8; 5.79M prompts and 3.7M traces suggest that at most one was kept. 8 times the cost
-    )
+    # The code draws 8; 5.79M prompts and 3.7M traces suggest that at most one was kept. Ours: one, an eighth of the cost.
+    samples: int = 1
     graded: bool = False  # 5.3: correctness is measured and no filter, as it hardly changed what was learned
     title: str = "Yi-Sang"
 
