@@ -159,7 +159,7 @@ def call(arguments: list[str], folder: Path, **more: str) -> subprocess.Complete
     # One stream, as a person sees it.
     return subprocess.run(
         arguments, cwd=folder, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=300, check=False,
+        text=True, timeout=900, check=False,
     )  # fmt: skip
 
 
