@@ -1,14 +1,15 @@
 """The Yi-Sang recipes from end to end, and what is left behind each step beside what the paper prints.
 
-    python -m bench.yi_sang                        # taught by scripted, then by mini: hours of two cores
-    python -m bench.yi_sang --taught-by scripted   # a quarter of an hour
-    python -m bench.yi_sang --limit 3000           # the first records of each source, to try it
+    python -m bench.yi_sang                        # taught by scripted, then by mini
+    python -m bench.yi_sang --taught-by scripted
+    python -m bench.yi_sang --limit 3000           # the first records of all, to try it: pages and tasks
 
 Reads the quickstart's web, fetched from a real server; 20,000 worded tasks in English, to be translated; 3,000 exam questions of the pool that
 ships; and real data of others where it lies beside the project, or where YISANG_SHARED_DATA says (without it, the rest is run). The files that say
 so are in bench/yi_sang_inputs. Quotas are a twentieth of the paper's.
 
-The answer store is shared: what yi_sang asked, yi_sang_hq finds.
+The answer store is shared: what yi_sang asked, yi_sang_hq finds. Of a whole run, each branch must bear rows and each leak that is planted must
+be found, or it ends with an error.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 
+from yisang.pipelines.books import Books
 from yisang.pipelines.expected import expected_text
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.planning import plan_text, recipe_plan
@@ -33,6 +35,8 @@ INPUTS = Path(__file__).parent / "yi_sang_inputs"
 BESIDE = "../../../shared/data"
 """Where the files of sources look for the data of others, seen from them."""
 SCALE = 0.05
+LEAKED_ENGLISH = 20
+"""Tasks of the source that benchmarks.toml names once more, in English; and as many in Korean."""
 
 
 def data_folder() -> Path:
@@ -55,6 +59,23 @@ def written(out: Path) -> dict[str, str]:
     return found
 
 
+def check(recipe: str, name: str, books: Books) -> list[str]:
+    """What should have happened in a whole run and did not. mini knows worded tasks alone, so it bears no exam questions of the pool."""
+    kept = books.category
+    wanted = ["Math", "OpenThought", *(["Exams", "Science"] if name == "scripted" else [])]
+    wanted = [name for name in wanted if recipe == "yi_sang" or name in ("OpenThought", "Exams")]
+    faults = [f"{recipe}: no row of {category} was kept" for category in wanted if not kept.get(category)]
+    steps = {step.name: step for step in books.steps}
+    if recipe == "yi_sang_hq":
+        leaks = {"leaked_sources": LEAKED_ENGLISH, "decontaminate": 1}
+        faults += [
+            f"{recipe}: {step} found {sum(steps[step].dropped.values())} of the {least} or more that are planted"
+            for step, least in leaks.items()
+            if sum(steps[step].dropped.values()) < least
+        ]
+    return faults
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("out/yi-sang"))
@@ -70,6 +91,7 @@ def main() -> None:
     files = written(given.out)
     if not data_folder().is_dir():
         print(f"No data of others at {data_folder()}: the web, the tasks and the exam pool alone are read.")
+    faults: list[str] = []
     for name in given.taught_by:
         common = [f"sites={INPUTS / 'sites.toml'}", f"sources={files['sources']}", f"taught_by={name}"]
         best = [f"benchmarks={files['benchmarks']}", f"scale={SCALE}"]
@@ -85,6 +107,9 @@ def main() -> None:
             print(f"\n{recipe}, taught by {name}: {time.monotonic() - began:,.0f} s with {given.workers} workers\n")
             print(books_text(books))
             print(expected_text(books, loaded.recipe.expected), flush=True)
+            faults += [] if given.limit else check(recipe, name, books)
+    if faults:
+        sys.exit("\n".join(faults))
 
 
 if __name__ == "__main__":

@@ -189,6 +189,9 @@ def test_examples_of_one_question_are_drawn_alike_however_they_were_answered():
 
     assert drawn(HashOrder("s", by="prompt"), "a") == drawn(HashOrder("s", by="prompt"), "b")
     assert drawn(HashOrder("s"), "a") != drawn(HashOrder("s"), "b")
+    # Translated, or with options or a directive, a question is drawn as it was.
+    order, question = HashOrder("s", by="prompt"), example("x", "q1")
+    assert order(question).partition(":")[0] == order(example("y", "q1/1/0")).partition(":")[0]
     assert drawn(HashOrder("s", by="prompt"), "a") != drawn(HashOrder("t", by="prompt"), "a")
     with pytest.raises(TypeError, match="orders examples, and this is a prompt"):
         HashOrder("s", by="prompt")(prompts(1)[0])

@@ -196,7 +196,7 @@ def test_a_language_of_ones_own_makes_a_corpus_by_files_alone(russian: Path, tmp
     assert "Число «" in problem.question
     assert recognise(problem.question, ("ru",)) is not None
     (russian / "sources.toml").write_text(
-        '[[source]]\nkind = "tasks"\nname = "tasks"\nproblems = 60\nseed = 1\nlanguage = "ru"\nops = [2, 4]\npreset = "narrow"\n'
+        '[[source]]\ntype = "tasks"\nname = "tasks"\nproblems = 60\nseed = 1\nlanguage = "ru"\nops = [2, 4]\npreset = "narrow"\n'
         'context = "zoo"\n',
         "utf-8",
     )

@@ -27,8 +27,8 @@ def category(record: Record) -> str:
 class HashOrder:
     """A fixed shuffle: sorts by a hash of salt and id. Another salt is another shuffle.
 
-    by: "prompt" hashes the id of an example's prompt, so that corpora of the same questions answered in different ways draw the same
-    ones wherever they have them.
+    by: "prompt" hashes the id of what an example's prompt was made of, so that corpora of the same questions, answered, translated or
+    worded in different ways, draw the same ones wherever they have them.
     """
 
     salt: str = ""
@@ -41,7 +41,7 @@ class HashOrder:
             raise TypeError(
                 f"HashOrder(by='prompt') orders examples, and this is a {record.kind_name}; id {record.id}."
             )
-        return f"{content_id(self.salt, record.prompt_id)}:{record.id}"
+        return f"{content_id(self.salt, record.prompt_id.partition('/')[0])}:{record.id}"
 
 
 @dataclass(frozen=True)

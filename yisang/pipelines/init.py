@@ -27,7 +27,7 @@ _SOURCES = 'sources=str(HERE / "sources.toml"),'
 EXAMS = """
 # Exam questions of our own, to try the recipe with: facts and small computations (yisang/sources/exams.py).
 [[source]]
-kind = "exams"
+type = "exams"
 name = "exams"
 items = 300
 seed = 1

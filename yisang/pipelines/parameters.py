@@ -1,16 +1,52 @@
-"""Parameters of a recipe's `build()` from the command line: `--set key=value`."""
+"""Parameters of a recipe's `build()`: from the command line (`--set key=value`), and from the fields of its settings."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import tomllib
 import typing
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from yisang.errors import UsageError
+
+R = TypeVar("R")
+
+
+def build_of(recipe: Callable[..., R], *settings: type[Any], **defaults: Any) -> Callable[..., R]:
+    """A `build()` with a parameter for each field of the frozen dataclasses `settings`, which `recipe` takes, one of each.
+
+    Every setting has a name on the command line so, and stands in one place. defaults: in place of those of the fields.
+    """
+    owners = {item.name: owner for owner in settings for item in dataclasses.fields(owner) if item.init}
+    hints = {name: hint for owner in settings for name, hint in typing.get_type_hints(owner).items() if name in owners}
+    unset = {
+        item.name: defaults.get(item.name, item.default)
+        for owner in settings
+        for item in dataclasses.fields(owner)
+        if item.init
+    }
+
+    def build(**given: Any) -> R:
+        values = {**defaults, **given}
+        if unknown := sorted(set(values) - set(owners)):
+            raise TypeError(f"build() takes no parameter {unknown[0]!r}; it takes {', '.join(owners)}")
+        return recipe(*(owner(**{k: v for k, v in values.items() if owners[k] is owner}) for owner in settings))
+
+    empty = inspect.Parameter.empty
+    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=empty if value is dataclasses.MISSING else value
+            )
+            for name, value in unset.items()
+        ]
+    )
+    build.__annotations__ = hints
+    return build
 
 
 def given_parameters(build: Callable[..., Any], sets: Iterable[str], where: str) -> dict[str, Any]:
@@ -45,4 +81,5 @@ def _typed(key: str, value: str, hint: Any, where: str) -> Any:
     try:
         return msgspec.convert(plain, hint)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{where}: --set {key}={value} does not fit: {error}.") from error
+        how = " Write true or false." if hint is bool else ""
+        raise UsageError(f"{where}: --set {key}={value} does not fit: {error}.{how}") from error

@@ -146,9 +146,13 @@ def load(name: str, inputs: str | None = None, sets: Iterable[str] = (), **param
         raise UsageError(f"{path}: build() takes no parameter `inputs`, so --inputs has nothing to set.")
     if unknown := sorted(set(parameters) - set(taken)):
         raise UsageError(f"{path}: build() takes no parameter `{unknown[0]}`; it takes {', '.join(taken) or 'none'}.")
-    parameters |= given_parameters(build, sets, str(path))
+    parameters |= given_parameters(build, sets, str(path)) | ({} if inputs is None else {"inputs": inputs})
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    needed = [name for name, item in taken.items() if item.default is item.empty and item.kind not in variadic]
+    if lacking := [name for name in needed if name not in parameters]:
+        raise UsageError(f"{path}: build() needs `{lacking[0]}`. Give it with --set {lacking[0]}=VALUE.")
     try:
-        recipe = build(**parameters if inputs is None else {"inputs": inputs, **parameters})
+        recipe = build(**parameters)
     except YisangError:
         raise
     except (Exception, SystemExit) as error:

@@ -1,7 +1,7 @@
 """Sources as data: a TOML file that says what is read, for a recipe that is the same for everyone.
 
 [[source]]
-kind = "jsonlines"                a key of KINDS
+type = "jsonlines"                a key of TYPES
 paths = "questions/*.jsonl"       beside this file, unless it is an address or begins with a slash
 text = "question"                 and whatever else the source takes, by the names of its parameters
 name = "helpdesk"
@@ -15,6 +15,7 @@ date = "2026-11-01"
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import os
 import tomllib
 import typing
@@ -36,7 +37,7 @@ from yisang.sources.parquet import Parquet
 from yisang.sources.tasks import Tasks
 from yisang.sources.warc import Warc
 
-KINDS: dict[str, type[Any]] = {
+TYPES: dict[str, type[Any]] = {
     "csv": Csv,
     "exams": Exams,
     "html": HtmlFiles,
@@ -67,10 +68,10 @@ def declared_sources(path: str | Path) -> tuple[Source, ...]:
 
 
 def _source(entry: dict[str, Any], path: Path, where: str) -> Source:
-    kind = entry.pop("kind", None)
-    if kind not in KINDS:
-        raise UsageError(f"{where}: kind is {kind!r}; it must be one of {', '.join(KINDS)}.")
-    made = KINDS[kind]
+    kind = entry.pop("type", None)
+    if not isinstance(kind, str) or kind not in TYPES:
+        raise UsageError(f"{where}: type is {kind!r}; it must be one of {', '.join(TYPES)}.")
+    made = TYPES[kind]
     hints = {
         name: hint
         for name, hint in typing.get_type_hints(made).items()
@@ -89,16 +90,35 @@ def _source(entry: dict[str, Any], path: Path, where: str) -> Source:
         if not all(isinstance(item, str) for item in given):
             raise UsageError(f"{where}: {key} is {entry[key]!r}; it must be a path or a list of paths.")
         entry[key] = tuple(_beside(item, path) for item in given)
+    _check_questions(entry, hints, where)
+    wanted = [item.name for item in dataclasses.fields(made) if item.init and item.default is dataclasses.MISSING]
+    if missing := [name for name in wanted if name not in entry]:
+        raise UsageError(f"{where}: {missing[0]} is missing; {kind} needs {', '.join(wanted)}.")
     values = {key: _typed(value, hints[key], key, where) for key, value in entry.items()}
-    try:
-        return typing.cast(Source, made(**values))
-    except TypeError as error:  # a parameter without a default is not there
-        raise UsageError(f"{where}: {error}.") from error
+    return typing.cast(Source, made(**values))
+
+
+def _check_questions(entry: dict[str, Any], hints: dict[str, Any], where: str) -> None:
+    """Options and golds are of questions that have them; a table of plain questions would leave them out without a word."""
+    if not {"kind", "options", "gold"} <= set(hints):
+        return
+    kind = entry.get("kind", "open")
+    if kind == "open" and (unused := sorted({"options", "gold"} & set(entry))):
+        raise UsageError(
+            f'{where}: {unused[0]} is of questions that can be graded. Say which: kind = "mcq", "math" or "code".'
+        )
+    if kind == "mcq" and (lacking := sorted({"options", "gold"} - set(entry))):
+        raise UsageError(f"{where}: questions of kind mcq need {lacking[0]}, the column that holds it.")
 
 
 def _licence(terms: dict[str, Any], where: str) -> Licence:
-    if missing := [key for key in _LICENCE[:3] if not isinstance(terms.get(key), str)]:
-        raise UsageError(f"{where}: {missing[0]} is missing. State licence, evidence and date, as texts.")
+    # TOML has dates of its own; both ways of writing one are taken.
+    if type(terms.get("date")) is datetime.date:
+        terms = {**terms, "date": terms["date"].isoformat()}
+    if missing := [key for key in _LICENCE[:3] if key not in terms]:
+        raise UsageError(f"{where}: {missing[0]} is missing. State licence, evidence and date.")
+    if wrong := [key for key, value in terms.items() if not isinstance(value, str)]:
+        raise UsageError(f"{where}: {wrong[0]} is {terms[wrong[0]]!r}; it must be a text.")
     try:
         return licence(terms["licence"], terms["evidence"], terms["date"], terms.get("letter"))
     except UsageError as error:

@@ -7,38 +7,17 @@ Table 11 of the paper (arXiv 2510.04230) compares style with option: neither win
 
 from __future__ import annotations
 
-from yisang.pipelines.recipe import Recipe
-from yisang.pipelines.recipes.yi_sang import SITES, Exams, Settings
-from yisang.pipelines.recipes.yi_sang_hq import Finishing, arm
+from yisang.pipelines.parameters import build_of
+from yisang.pipelines.recipe import Expected, Recipe
+from yisang.pipelines.recipes.yi_sang import Settings
+from yisang.pipelines.recipes.yi_sang_hq import Finishing, Slice, arm
+
+ROWS = Expected("rows of the arm", "quota", 53_000, "table 11")
 
 
-def build(
-    exams: Exams = "style",
-    share: float = 1.0,
-    inputs: str = "",
-    sites: str = SITES,
-    sources: str = "",
-    benchmarks: str = "",
-    language: str = "ko",
-    taught_by: str = "qwen3-32b",
-    scale: float = 1.0,
-) -> Recipe:
-    """exams: style, option, both or none. share: of the questions that are changed; ours is all of them, so that the arms differ most."""
-    return arm(
-        f"arm_exams_{exams}",
-        Settings(
-            language=language,
-            inputs=inputs,
-            sites=sites,
-            sources=sources,
-            taught_by=taught_by,
-            exams=exams,
-            option_share=share,
-            style_share=share,
-            title=f"Yi-Sang, exams: {exams}",
-        ),
-        Finishing(benchmarks=benchmarks, scale=scale),
-        category="Exams",
-        extra=0,
-        size=53_000,
-    )
+def arm_exams(settings: Settings, finishing: Finishing) -> Recipe:
+    """settings.exams: style, option, both or none. All questions that can be are changed; ours, so that the arms differ most."""
+    return arm(f"arm_exams_{settings.exams}", settings, finishing, Slice("Exams", 53_000, 0), ROWS)
+
+
+build = build_of(arm_exams, Settings, Finishing, exams="style", option_share=1.0, style_share=1.0)

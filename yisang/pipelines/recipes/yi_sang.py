@@ -6,8 +6,8 @@ choice and the reason; what it prints is a literal.
 
 Expected, as printed there: 54 candidate sites of which 28 are kept (section 5.1; ours: yi_sang_sites.toml); 5.79 million prompts behind the light
 filter (5.1), three fifths of them of one category; 3.7 million traces behind the response filters (5.3), so at most 64 in 100 prompts; 6.77
-billion tokens. No yield is printed of the translation, of each response filter, or of the removal of copies. `yisang show` prints these numbers
-beside those of a run. `yi_sang_hq` goes on from here.
+billion tokens. No yield is printed of the translation, of each response filter, or of the removal of copies. `yisang run` and `yisang show` print, of
+each stage, the paper's number beside the run's. `yi_sang_hq` goes on from here.
 
     yisang plan yi_sang --inputs 'pages/*.warc.gz' --set sites=sites.toml --set sources=sources.toml
     yisang run yi_sang --set sources=sources.toml --set taught_by=scripted --out out/yi_sang
@@ -16,6 +16,7 @@ beside those of a run. `yi_sang_hq` goes on from here.
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
@@ -23,6 +24,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from yisang.errors import UsageError
+from yisang.filters.analysers import AnalyserName
 from yisang.filters.best_of import Agreement, BestOf, prompt_of
 from yisang.filters.cot import AnswerLanguage, Finish, Structure, ThinkShare
 from yisang.filters.directives import ShowOptions, StyleDirective
@@ -31,7 +33,7 @@ from yisang.filters.grade import Grade, ProveGold, VerifyTask
 from yisang.filters.keep import Keep
 from yisang.filters.language import MinShare, TargetShare
 from yisang.filters.length import Length
-from yisang.filters.licence import AllowLicence, TagSite
+from yisang.filters.licence import AllowLicence, TagSite, table
 from yisang.filters.pii import MaskPii, Pii
 from yisang.filters.quotes import KeptQuotes
 from yisang.filters.refusal import Refusal
@@ -42,14 +44,16 @@ from yisang.filters.unfinished import Unfinished
 from yisang.grading import GradeSettings
 from yisang.languages import load
 from yisang.pipelines.curate import Corpus, ToExample
+from yisang.pipelines.parameters import build_of
 from yisang.pipelines.recipe import Expected, Recipe
 from yisang.pipelines.recipes.quickstart import not_an_index
+from yisang.pipelines.stages.decontaminate import Decontaminate
 from yisang.pipelines.stages.dedup import NearDuplicates
 from yisang.pipelines.stages.options import MergeOptions
 from yisang.pipelines.stages.teach import Teach
 from yisang.pipelines.stages.translate import GREEDY, Translate
 from yisang.pipelines.steps import Each, Group, Step
-from yisang.records import Drop, Letter, Page, Prompt, Record, Trace
+from yisang.records import Drop, Letter, Licence, Page, Prompt, Record, Trace
 from yisang.sources.base import Source
 from yisang.sources.declared import declared_sources
 from yisang.sources.questions import PageToPrompts
@@ -84,6 +88,15 @@ MODES: dict[str, tuple[float, float]] = {
 }
 """The prompts of a language file, each with the share of the target's letters that its thoughts have."""
 
+THOUGHTS = {
+    "mixed": "thoughts in a mix of English and {}",
+    "mixed_zh": "thoughts in a mix of Chinese and {}",
+    "mixed_ru": "thoughts in a mix of Russian and {}",
+    "short": "short thoughts in a mix of English and {}",
+    "english_only": "English thoughts",
+    "target_only": "{} thoughts",
+}
+
 Exams = Literal["both", "style", "option", "none"]
 
 
@@ -97,6 +110,12 @@ class Settings:
     sources: str = ""  # a TOML file of further sources (yisang.sources.declared): exams, OpenThoughts, tasks
     letters: tuple[Letter, ...] = ("A", "B")  # 5.1: B may train; `yisang publish` does not let it out
     only: tuple[str, ...] = ()  # categories; () for all
+    # A TOML file of [[source]] tables (yisang.sources.declared); "" and "none" for none. Compared with questions before they are translated
+    # and paid for, as a benchmark in their language is not found in a translation (ours); with whole rows by yi_sang_hq (5.3).
+    benchmarks: str = ""
+    ngram: int = 13  # 5.3
+    # 5.3: morphemes, of an analyser that it does not name. Ours needs nothing but Python; "mecab-ko" is slower (docs/decontamination.md).
+    analyser: AnalyserName = "words"
     floor: float = 0.30  # 5.1, of the letters; the paper does not say of what
     shortest: int = 50  # 5.1
     longest: int = 8192  # 5.1
@@ -105,21 +124,27 @@ class Settings:
     translated_from: str = "en"
     # "": the teacher. The paper took Gemini-2.5-Flash, whose terms bind what is made of its output.
     translated_by: str = ""
-    translator: Asked | None = None  # in Python: a translator with terms on its output, which become a licence parent
+    translator_terms: str = ""  # as `terms`, of the translator
     translate_attempts: int = 1
     exams: Exams = "both"  # 5.2, table 11: both were adopted
     option_share: float = 0.5  # ours: not printed. Half, so that a student sees both forms
     style_share: float = 0.5  # the same
-    gold_form: Literal["label", "text"] | None = "label"  # how golds of the exam sources are written
+    gold_form: Literal["label", "text"] = (
+        "label"  # whether golds of exam questions are numbers of options, or their texts
+    )
     # None: that of `cot` in MODES. It counts letters, so a script that spells out syllables needs a higher one.
     band: tuple[float, float] | None = None
     cot: str = "mixed"  # figure 6 ("used throughout"); the others are the arms of table 2
     placement: Placement = "system"  # figure 6 calls it a system prompt; the authors' code sends a first user turn
     taught_by: str = "qwen3-32b"
+    # What binds the teacher's output, an id of licences.toml: a licence parent of each trace. Needed for a model=name@commit.
+    terms: str = ""
     sampling: Sampling | None = None  # None: as TEACHERS has it
     # The code draws 8; 5.79M prompts and 3.7M traces suggest that at most one was kept. Ours: one, an eighth of the cost.
     samples: int = 1
-    graded: bool = False  # 5.3: correctness is measured and no filter, as it hardly changed what was learned
+    graded: bool = (
+        False  # 5.3: correctness is no filter; the paper cites others who found that it hardly matters. Measured here
+    )
     title: str = "Yi-Sang"
 
     def __post_init__(self) -> None:
@@ -163,8 +188,13 @@ TEACHERS = {
 """Model and commit, served by vLLM. Their outputs are bound by no terms (Apache-2.0)."""
 
 
-def teacher(name: str) -> Asked:
-    """mini and scripted, which ship with yisang; one of TEACHERS; or any model as name@commit. Raises UsageError."""
+def teacher(name: str, terms: str = "") -> Asked:
+    """mini and scripted, which ship with yisang; one of TEACHERS; or any model as name@commit with the terms on its output.
+
+    Raises UsageError for another name, a branch in place of a commit, and terms that are not known.
+    """
+    if terms and name in ("mini", "scripted"):
+        raise UsageError(f"What {name} writes is bound by nothing. Leave its terms away.")
     if name == "mini":
         if lacking := [package for package in ("torch", "transformers") if importlib.util.find_spec(package) is None]:
             raise UsageError(
@@ -178,12 +208,44 @@ def teacher(name: str) -> Asked:
             SMALL,
             tasks="found",
         )
-    model, commit = TEACHERS.get(name) or name.rpartition("@")[::2]
-    if not model or not commit:
-        raise UsageError(
-            f"yi_sang knows no teacher {name!r}. It knows mini, scripted, {', '.join(TEACHERS)}, and any model as name@commit."
-        )
-    return Asked(Teacher(engine="vllm", model=model, revision=commit), PAPER)
+    if name in TEACHERS:
+        model, commit = TEACHERS[name]
+    else:
+        model, _, commit = name.rpartition("@")
+        if not model or not re.fullmatch(r"[0-9a-f]{7,40}", commit):
+            raise UsageError(
+                f"yi_sang knows no teacher {name!r}. It knows mini, scripted, {', '.join(TEACHERS)}, and any model as name@commit, where "
+                "commit is in hexadecimal: a branch moves, and answers are found by it."
+            )
+        if not terms:
+            raise UsageError(
+                f"Nobody said what binds the output of {model}. Read its licence, and name it with --set terms=ID (of a translator "
+                "translator_terms=ID): Apache-2.0 or MIT where it binds nothing, CC-BY-NC-4.0, all-rights-reserved ..."
+            )
+    return Asked(Teacher(engine="vllm", model=model, revision=commit, licence=_bound(model, terms)), PAPER)
+
+
+def _bound(model: str, terms: str) -> Licence | None:
+    """The terms on a model's output as a licence; None where none are given."""
+    if not terms:
+        return None
+    entry = table().get(terms.lower())
+    if entry is None:
+        raise UsageError(f"terms is {terms!r}, which is no id of the table of licences (yisang/filters/licences.toml).")
+    told = f"what the recipe says of the output of {model}"
+    return Licence(id=entry.id, letter=entry.letter, evidence=told, derive=entry.derive, share_alike=entry.share_alike)
+
+
+@dataclass(frozen=True)
+class OnlyLanguages:
+    """Keeps the prompts that are in one of some languages."""
+
+    languages: tuple[str, ...]
+
+    def __call__(self, prompt: Prompt) -> Prompt | Drop:
+        if prompt.language in self.languages:
+            return prompt
+        return Drop("other_language", {"language": prompt.language})
 
 
 @dataclass(frozen=True)
@@ -214,8 +276,9 @@ def measured(trace: Trace) -> Trace:
     return trace
 
 
-GRADING = GradeSettings(fallback=("marker",))
-"""An answer in a fixed line, as a style directive may ask for it, has no box."""
+def grading(settings: Settings) -> GradeSettings:
+    """An answer in a fixed line, as a style directive may ask for it, has no box."""
+    return GradeSettings(fallback=("marker",), gold_form=settings.gold_form)
 
 
 def sources(settings: Settings) -> tuple[Source, ...]:
@@ -247,6 +310,7 @@ def prompt_steps(settings: Settings, asked: Asked) -> tuple[Step, ...]:
             if asked.tasks
             else []
         ),
+        *(decontamination(settings, settings.translated_from, "leaked_sources") if settings.translated_from else ()),
         *translation_steps(settings, asked),
         # Behind the translation, so that one floor holds for all: 0.30 itself stays.
         Each(TargetShare(language), name="target_share"),
@@ -258,7 +322,7 @@ def translation_steps(settings: Settings, asked: Asked) -> tuple[Step, ...]:
     """Questions of OpenThoughts in the target language; the teacher answers them anew (section 5.1)."""
     if not settings.translated_from:
         return ()
-    by = settings.translator or (teacher(settings.translated_by) if settings.translated_by else asked)
+    by = teacher(settings.translated_by, settings.translator_terms) if settings.translated_by else asked
     return (
         Translate(
             by.teacher,
@@ -273,6 +337,23 @@ def translation_steps(settings: Settings, asked: Asked) -> tuple[Step, ...]:
     )
 
 
+def decontamination(settings: Settings, language: str, name: str) -> tuple[Step, ...]:
+    """The two passes of section 5.3 and whole items, by the units of a language; none where no benchmarks are named."""
+    if settings.benchmarks in ("", "none"):
+        return ()
+    spaced = load(language).blanks  # where none are written, the raw pass counts characters, of which more say as much
+    return (
+        Decontaminate(
+            declared_sources(settings.benchmarks),
+            language=language,
+            analyser=settings.analyser if language == settings.language else "words",
+            n=settings.ngram,
+            raw_n=settings.ngram if spaced else None,
+            name=name,
+        ),
+    )
+
+
 def exam_steps(settings: Settings) -> tuple[Step, ...]:
     """Two augmentations of questions with options (section 5.2), and the options in the text that the teacher is asked."""
     language = settings.language
@@ -283,7 +364,7 @@ def exam_steps(settings: Settings) -> tuple[Step, ...]:
             MergeOptions(
                 language, most=10, share=settings.option_share, gold_form=settings.gold_form, name="merge_options"
             ),
-            Each(Proved(language, GRADING), on=Prompt, name="prove_gold"),
+            Each(Proved(language, grading(settings)), on=Prompt, name="prove_gold"),
         ]
     steps.append(Each(ShowOptions(), on=Prompt, name="show_options"))
     if settings.exams in ("both", "style"):
@@ -310,7 +391,7 @@ def response_steps(settings: Settings) -> tuple[Step, ...]:
     }
     several: tuple[Step, ...] = (
         # Of several answers that passed, the one that most of them agree with; the paper does not say.
-        Group(prompt_of, Agreement(language, GRADING), name="agreement"),
+        Group(prompt_of, Agreement(language, grading(settings)), name="agreement"),
         Group(prompt_of, BestOf(("agreement",)), name="best_of"),
     )
     return (
@@ -324,7 +405,7 @@ def response_steps(settings: Settings) -> tuple[Step, ...]:
         Each(Pii(language)),
         Each(Switches(language)),
         Each(KeptQuotes(language)),
-        Each(Grade(language, GRADING)),
+        Each(Grade(language, grading(settings))),
         Each(VerifyTask()),
         Each(measured, keep=True),
         *(Each(Keep(verdicts={name: wanted}), name=f"by_{name}") for name, wanted in decisions.items()),
@@ -335,7 +416,7 @@ def response_steps(settings: Settings) -> tuple[Step, ...]:
 
 def steps(settings: Settings) -> tuple[Step, ...]:
     """All of it, from pages to training rows."""
-    asked = teacher(settings.taught_by)
+    asked = teacher(settings.taught_by, settings.terms)
     return (
         *prompt_steps(settings, asked),
         *exam_steps(settings),
@@ -419,34 +500,8 @@ def corpus(settings: Settings) -> Corpus:
     return Corpus(
         title=settings.title,
         language=settings.language,
-        description=f"{name} questions with thoughts in a mix of languages ({settings.cot}) and {name} answers, after Yi-Sang (arXiv 2510.04230).",
+        description=f"{name} questions with {THOUGHTS[settings.cot].format(name)} and {name} answers, after Yi-Sang (arXiv 2510.04230).",
     )
 
 
-def build(
-    inputs: str = "",
-    sites: str = SITES,
-    sources: str = "",
-    language: str = "ko",
-    taught_by: str = "qwen3-32b",
-    translated_by: str = "",
-    cot: str = "mixed",
-    exams: Exams = "both",
-    samples: int = 1,
-    graded: bool = False,
-) -> Recipe:
-    """See `Settings`, which has more of them for a recipe of one's own: `yisang init` writes one."""
-    return yi_sang(
-        Settings(
-            language=language,
-            inputs=inputs,
-            sites=sites,
-            sources=sources,
-            taught_by=taught_by,
-            translated_by=translated_by,
-            cot=cot,
-            exams=exams,
-            samples=samples,
-            graded=graded,
-        )
-    )
+build = build_of(yi_sang, Settings)

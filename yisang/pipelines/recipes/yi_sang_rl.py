@@ -22,7 +22,7 @@ from yisang.filters.pii import MaskPii
 from yisang.languages import load
 from yisang.pipelines.curate import Corpus
 from yisang.pipelines.recipe import Recipe
-from yisang.pipelines.recipes.yi_sang import teacher
+from yisang.pipelines.recipes.yi_sang import OnlyLanguages, teacher
 from yisang.pipelines.stages.teach import Teach
 from yisang.pipelines.stages.translate import Translate
 from yisang.pipelines.steps import Each, Group
@@ -35,17 +35,19 @@ def build(
     language: str = "ko",
     translated_from: str = "en",
     taught_by: str = "qwen3-32b",
+    terms: str = "",
     samples: int = 8,
 ) -> Recipe:
     """sources: a TOML file (yisang.sources.declared) of questions with golds. samples: answers to each, by which its pass rate is taken; 8 is
     what the paper's code draws (arXiv 2510.04230)."""
-    asked = teacher(taught_by)
+    asked = teacher(taught_by, terms)
     return Recipe(
         name="yi_sang_rl",
         version="1",
         source=declared_sources(sources),
         steps=(
             Each(AllowLicence(("A", "B")), name="licence"),
+            Each(OnlyLanguages((language, translated_from)), name="languages"),
             Each(MaskPii(language), name="mask_pii"),
             Each(Length(50, 8192), name="length"),
             Group(exact_key, keep_first, order=survivor_order, name="exact_duplicates"),
