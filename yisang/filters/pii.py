@@ -182,11 +182,12 @@ class MaskPii:
                 "gold": self._part(record.gold, known, own),
                 "options": tuple(self.masked(option, known, own)[0] for option in record.options),
             }
-        before, kinds = (record.measures.get(name) for name in ("pii_masked", "pii_masked_kinds"))
+        before = int(record.measures.get("pii_masked") or 0)
+        kinds = {*counts, *str(record.measures.get("pii_masked_kinds") or "").split("+")} - {""}
         changes["measures"] = {
             **record.measures,
-            "pii_masked": counts.total() + int(before or 0),
-            "pii_masked_kinds": "+".join(sorted({*counts, *filter(None, str(kinds or "").split("+"))})),
+            "pii_masked": counts.total() + before,
+            "pii_masked_kinds": "+".join(sorted(kinds)),
         }
         return msgspec.structs.replace(record, **changes)
 

@@ -66,6 +66,9 @@ class MergeOptions(Stage):
 
     A question without a child stays as it is. Measures of both: `options_merged`, how many came (0), and `options_why`, why none did: a
     reason of `Exclusions`, `not_chosen` by the share, or `no_neighbour` whose options fit.
+
+    Each worker indexes the whole pool, and each question is compared with all of it, so the time is quadratic in the pool and the memory
+    is needed once for each worker (docs/exams.md has figures).
     """
 
     language: str = "ko"
