@@ -172,6 +172,7 @@ class MaskPii:
 
     def _changed(self, record: R, known: Mapping[str, str]) -> R:
         own = record.language if isinstance(record, Prompt) else self.language
+        counts: Counter[str]
         text, counts = self.masked(record.text, known, own)
         changes: dict[str, Any] = {"text": text}
         if isinstance(record, Trace):
