@@ -140,6 +140,39 @@ def test_a_prompt_is_masked_with_its_gold_and_options():
     assert found.measures == {"pii_masked": 0, "pii_masked_kinds": ""}
 
 
+def test_a_prompt_gets_the_marks_of_its_own_language():
+    text = "Call 010-1234-5678 or a.lee@daum.net"
+    asked = {
+        code: Prompt(id="p", text=text, language=code, gold="a.lee@daum.net", options=("a.lee@daum.net", "b"))
+        for code in ("ko", "en", "ja", "xx")
+    }
+    mask = MaskPii("ko")
+    found = {code: mask(prompt) for code, prompt in asked.items()}
+    assert found["en"].text == "Call <PHONE> or <EMAIL>"
+    assert (found["en"].gold, found["en"].options) == ("<EMAIL>", ("<EMAIL>", "b"))
+    assert found["ja"].text == "Call [電話番号] or [メールアドレス]"
+    assert found["ko"].text == "Call [전화번호] or [이메일]"
+    assert found["xx"].text == found["ko"].text  # no such language has a file
+    # A trace gets those of the step, and its prompt still its own.
+    answered = mask(Trace(id="p/0", prompt=asked["en"], sample=0, text=text, teacher="t", revision="1", answer=text))
+    assert (answered.text, answered.answer) == (found["ko"].text, found["ko"].text)
+    assert answered.prompt.text == found["en"].text
+
+
+def test_the_identity_names_the_marks_of_every_language_that_may_be_used():
+    marks = MaskPii("ko").identity()["marks"]
+    assert set(marks) == set(codes())
+    assert marks["ja"]["email"] == "[メールアドレス]"
+
+
+def test_a_second_masking_does_not_hide_that_there_was_a_first():
+    mask = MaskPii("ko")
+    once = mask(Prompt(id="p", text="010-1234-5678", language="ko"))
+    answered = mask(Trace(id="p/0", prompt=once, sample=0, text="a.lee@daum.net", teacher="t", revision="1"))
+    assert answered.prompt.measures == once.measures == {"pii_masked": 1, "pii_masked_kinds": "phone"}
+    assert answered.measures == {"pii_masked": 1, "pii_masked_kinds": "email"}
+
+
 def test_a_number_that_its_words_made_known_is_masked_without_them_too():
     number = "4111111111111111"
     text = f"<think>\nThe last digits of {number} are 1111.\n</think>\n\n카드 번호는 {number}입니다."

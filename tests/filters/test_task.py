@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from yisang.filters.grade import VerifyTask
 from yisang.filters.task import RecogniseTask
-from yisang.records import Drop, Prompt, Trace, content_id
+from yisang.records import Drop, Licence, Prompt, Trace, content_id
 from yisang.tasks.problems import Request, make_problem
 from yisang.tasks.verify import verify_response
 
@@ -87,6 +88,28 @@ def test_only_the_named_languages_are_looked_at() -> None:
     assert found.text == english.question
     assert verify_response(make_problem(Request("en", 2, 2), 3, 0).graph, english.trace, "en", english.context).verified
     assert RecogniseTask(("ko",)).identity() != RecogniseTask(("ko", "en")).identity()
+
+
+def test_no_part_is_cut_out_of_what_may_not_be_changed() -> None:
+    question = make_problem(Request(low=2, high=2), 3, 0).question
+    terms = Licence(id="CC-BY-ND-4.0", letter="B", evidence="the site's terms", derive=False)
+    closed = msgspec.structs.replace(post(f"안녕하세요.\n\n{question}"), licence=terms)
+    found = RecogniseTask()(closed)
+    assert isinstance(found, Drop)
+    assert (found.reason, found.evidence["licence"]) == ("no_derivatives", "CC-BY-ND-4.0")
+    assert RecogniseTask(others=True)(closed) is closed
+    # The whole text is no part of it, and without a task nothing would be cut.
+    whole = msgspec.structs.replace(closed, text=question)
+    assert recognised(whole).text == question
+    nothing = RecogniseTask()(msgspec.structs.replace(closed, text="어디서부터 읽어야 하나요"))
+    assert isinstance(nothing, Drop)
+    assert nothing.reason == "no_task"
+
+
+def test_the_task_of_a_translated_post_is_still_translated() -> None:
+    question = make_problem(Request(low=2, high=2), 3, 0).question
+    translated = msgspec.structs.replace(post(question), measures={"translated_by": "t at 1", "length": 9})
+    assert recognised(translated).measures == {"translated_by": "t at 1"}
 
 
 def test_others_may_stay_and_a_task_that_is_known_stays_itself() -> None:

@@ -133,7 +133,7 @@ def test_a_row_holds_what_a_trainer_and_a_grader_need(published: Path) -> None:
         "language": "ko", "kind": "math", "gold": "12", "options": [], "graph": None, "tests": None,
         "pass_rate": None, "judged": None, "category": "", "licence": "CC0-1.0", "licence_letter": "A",
         "licence_evidence": "written for the tests", "licence_date": "", "derive": True, "share_alike": False,
-        "source": "", "url": "", "attribution": "김", "parents": ["math"], "split": "",
+        "source": "", "url": "", "attribution": "김", "parents": ["math"], "split": "", "changes": [],
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ import msgspec
 
 from yisang.errors import UsageError
 from yisang.filters.cot import judged
-from yisang.languages import Language, load
+from yisang.languages import Language, codes, load, shipped_file
 from yisang.languages.patterns import Pattern, patterns, read_patterns
 from yisang.records import Measure, Prompt, Trace
 
@@ -94,9 +94,10 @@ class PiiFinder:
                 found.append(Found(kind, start, -minus_end))
         return found
 
-    def mark(self, kind: str) -> str:
-        """What takes the place of such a thing: the first language's own mark, else the kind in capitals (<EMAIL>)."""
-        marks = (language.pii.get("marks", {}).get(kind) for language in self._facts)
+    def mark(self, kind: str, facts: tuple[Language, ...] = ()) -> str:
+        """What takes the place of such a thing: the first language's own mark, else the kind in capitals (<EMAIL>). facts: the
+        languages to look in; () for its own."""
+        marks = (language.pii.get("marks", {}).get(kind) for language in facts or self._facts)
         return next((str(mark) for mark in marks if mark), f"<{kind.upper()}>")
 
 
@@ -138,10 +139,14 @@ class Pii:
 
 @dataclass(frozen=True)
 class MaskPii:
-    """Puts the language's marks, or such as <CREDENTIAL>, in the place of what `Pii` finds, in a prompt, or in a trace and its prompt.
+    """Puts a language's marks, or such as <CREDENTIAL>, in the place of what `Pii` finds, in a prompt, or in a trace and its prompt.
+
+    language: in whose shapes things are found, as in `Pii`, and whose marks a trace gets. A prompt in another language gets that one's
+    marks where its file ships with yisang, and no mark of `language`; in one without a shipped file it gets those of `language`.
 
     Masked are the text, gold and options of a prompt, and the text, think and answer of a trace; ids stay, as they were made
-    before. Measures: `pii_masked`, how many in the record's own text, and `pii_masked_kinds`.
+    before. Measures: `pii_masked`, how many in the record's own text, and `pii_masked_kinds`; what an earlier masking counted is
+    added, as its marks still stand there.
     """
 
     language: str
@@ -153,7 +158,8 @@ class MaskPii:
         object.__setattr__(self, "kinds", self._finder.kinds)
 
     def identity(self) -> dict[str, Any]:
-        marks = [language.pii.get("marks", {}) for language in self._finder._facts]
+        shipped = (load(code) for code in codes() if shipped_file(code))
+        marks = {language.code: language.pii.get("marks", {}) for language in (*shipped, *self._finder._facts)}
         return {**self._finder.identity(), "marks": marks}
 
     def __call__(self, record: R) -> R:
@@ -165,57 +171,69 @@ class MaskPii:
         return self._changed(record, known)
 
     def _changed(self, record: R, known: Mapping[str, str]) -> R:
-        text, counts = self.masked(record.text, known)
+        own = record.language if isinstance(record, Prompt) else self.language
+        counts: Counter[str]
+        text, counts = self.masked(record.text, known, own)
         changes: dict[str, Any] = {"text": text}
         if isinstance(record, Trace):
-            changes |= {name: self._part(getattr(record, name), known) for name in ("think", "answer")}
+            changes |= {name: self._part(getattr(record, name), known, own) for name in ("think", "answer")}
             changes["prompt"] = self._changed(record.prompt, known)
         elif isinstance(record, Prompt):
             changes |= {
-                "gold": self._part(record.gold, known),
-                "options": tuple(self.masked(option, known)[0] for option in record.options),
+                "gold": self._part(record.gold, known, own),
+                "options": tuple(self.masked(option, known, own)[0] for option in record.options),
             }
+        before = int(record.measures.get("pii_masked") or 0)
+        kinds = {*counts, *str(record.measures.get("pii_masked_kinds") or "").split("+")} - {""}
         changes["measures"] = {
             **record.measures,
-            "pii_masked": counts.total(),
-            "pii_masked_kinds": "+".join(sorted(counts)),
+            "pii_masked": counts.total() + before,
+            "pii_masked_kinds": "+".join(sorted(kinds)),
         }
         return msgspec.structs.replace(record, **changes)
 
-    def masked(self, text: str, known: Mapping[str, str] | None = None) -> tuple[str, Counter[str]]:
+    def masked(self, text: str, known: Mapping[str, str] | None = None, language: str = "") -> tuple[str, Counter[str]]:
         """The text with marks, and how many of each kind. What is left holds nothing more that is found.
 
+        language: of the text, where it is not the step's.
         known: words and their kinds that were found elsewhere in the record. A number that is known by the words beside it
         is masked where it stands without them too; of such, the first 500.
         """
         counts: Counter[str] = Counter()
         words = dict(known or {})
+        facts = self._facts_of(language)
         # A mark may end what kept its neighbour from being found, so the text is looked at again until nothing is.
         while True:
             found = self._finder(text)
             parts, place = [], 0
             for item in found:
                 words.setdefault(text[item.start : item.end], item.kind)
-                parts += [text[place : item.start], self._finder.mark(item.kind)]
+                parts += [text[place : item.start], self._finder.mark(item.kind, facts)]
                 place = item.end
                 counts[item.kind] += 1
-            text, again = self._known("".join([*parts, text[place:]]), words)
+            text, again = self._known("".join([*parts, text[place:]]), words, facts)
             counts += again
             if not found and not again:
                 return text, counts
 
-    def _known(self, text: str, words: Mapping[str, str]) -> tuple[str, Counter[str]]:
+    def _facts_of(self, language: str) -> tuple[Language, ...]:
+        """Whose marks a text in this language gets, first ones first."""
+        if language in self._finder.languages[:1] or not shipped_file(language):
+            return self._finder._facts
+        return (load(language),)
+
+    def _known(self, text: str, words: Mapping[str, str], facts: tuple[Language, ...]) -> tuple[str, Counter[str]]:
         counts: Counter[str] = Counter()
         for word, kind in list(words.items())[:_AGAIN]:
             if word in text:
-                mark = self._finder.mark(kind)
+                mark = self._finder.mark(kind, facts)
                 pieces = re.split(f"(?<![0-9A-Za-z]){re.escape(word)}(?![0-9A-Za-z])", text)
                 text = mark.join(pieces)
                 counts[kind] += len(pieces) - 1
         return text, +counts
 
-    def _part(self, text: str | None, known: Mapping[str, str]) -> str | None:
-        return None if text is None else self.masked(text, known)[0]
+    def _part(self, text: str | None, known: Mapping[str, str], language: str) -> str | None:
+        return None if text is None else self.masked(text, known, language)[0]
 
 
 def shape(text: str) -> str:

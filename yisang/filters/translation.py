@@ -59,6 +59,8 @@ _TRANSLATION = re.compile(r"<TRANSLATION>(.*?)</TRANSLATION>", re.DOTALL)
 _SHOWN = 80
 _WORDS_OF_ITS_OWN = ("same_text",)
 """The reasons of a correct gold that is words of a language; all others compare values or options."""
+_STILL_TRUE = ("options_merged", "pii_masked", "pii_masked_kinds")
+"""Measures of a prompt that hold for its translation too: what was changed in it before."""
 
 
 def between_tags(answer: str) -> list[str]:
@@ -244,6 +246,7 @@ class ReadTranslation:
                 "translated_by": f"{trace.teacher} at {trace.revision}",
                 "translation_prompt": trace.prompt_version,
                 "translation_marks": len(asked.held),
+                **{name: prompt.measures[name] for name in _STILL_TRUE if name in prompt.measures},
                 **measures,
             },
         )

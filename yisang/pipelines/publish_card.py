@@ -155,8 +155,8 @@ def _what_it_is(survey: Survey) -> str:
     teachers = sorted({name for name, *_ in survey.teacher})
     languages = ", ".join(f"{code} ({count:,})" for code, count in by_count(survey.language))
     return (
-        f"{counted_rows(survey.rows)}. Each is a question as its author wrote it and an answer with its reasoning, written by "
-        f"{', '.join(f'`{name}`' for name in teachers)}. Languages of the questions: {languages}. Every row names the "
+        f"{counted_rows(survey.rows)}. Each is a question and an answer with its reasoning, the answer written by "
+        f"{', '.join(f'`{name}`' for name in teachers)}. {survey.changes.told()} Languages of the questions: {languages}. Every row names the "
         "page, the licence, the prompt version and the teacher that it came from."
     )
 

@@ -20,6 +20,7 @@ from yisang.pipelines.publish_card import (
     size_category,
     table,
 )
+from yisang.pipelines.publish_changes import Changes
 from yisang.pipelines.rl_questions import LEFT_OUT, SCHEMA, VIEW, Question
 
 
@@ -37,6 +38,7 @@ class Counts:
     pass_rate: Counter[str] = field(default_factory=Counter)
     attributed: int = 0
     share_alike: int = 0
+    changes: Changes = field(default_factory=Changes)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, row: Question) -> None:
@@ -50,6 +52,7 @@ class Counts:
         self.pass_rate[band(row.pass_rate)] += 1
         self.attributed += bool(row.attribution)
         self.share_alike += row.share_alike
+        self.changes.add(row.changes)
 
 
 def band(rate: float | None) -> str:
@@ -104,8 +107,8 @@ def _what_it_is(counts: Counts) -> str:
     spoken = ", ".join(f"{code} ({count:,})" for code, count in by_count(counts.language))
     settings = ", ".join(f"{name}={value!r}" for name, value in asdict(DEFAULTS).items())
     return (
-        f"{counted_rows(counts.rows)}, each a question as its author wrote it and a gold that its own grader accepts, one row for a "
-        f"question. Languages: {spoken}. Golds were graded by `yisang.grading` with {settings}."
+        f"{counted_rows(counts.rows)}, each a question and a gold that its own grader accepts, one row for a "
+        f"question. {counts.changes.told()} Languages: {spoken}. Golds were graded by `yisang.grading` with {settings}."
     )
 
 

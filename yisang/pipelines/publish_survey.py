@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from yisang.errors import YisangError
+from yisang.pipelines.publish_changes import Changes, changes
 from yisang.pipelines.publish_order import Ids
 from yisang.pipelines.table import size_of
 from yisang.records import Example, Licence, Record
@@ -122,6 +123,7 @@ class Survey:
     share: dict[str, Span] = field(default_factory=dict)
     attributed: int = 0
     share_alike: int = 0
+    changes: Changes = field(default_factory=Changes)
     not_public: Listed = field(default_factory=Listed)
     never: Listed = field(default_factory=Listed)
     mislabelled: Listed = field(default_factory=Listed)
@@ -154,6 +156,7 @@ class Survey:
         self.teacher[trace.teacher, trace.revision, trace.prompt_version, as_json(sampling)] += 1
         self.attributed += bool(prompt.attribution)
         self.share_alike += row.licence.share_alike
+        self.changes.add(changes(prompt))
         self._judge(row)
         for name, value in flat(row):
             self.types.setdefault(name, set()).add(_type_name(value))

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from yisang.errors import UsageError, YisangError
+from yisang.pipelines.publish_changes import changes
 from yisang.pipelines.publish_folder import read_publication
 from yisang.records import Example, Kind, Letter, Licence, Measure, Message, Prompt, Record, Trace
 
@@ -29,14 +30,14 @@ LEFT_OUT = "left_out.jsonl"
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A question to be answered and graded.
 
-    id:           of its prompt. messages: what the model is given, the question as its author wrote it. question: the same as
-                  text; options of multiple choice stand in it.
+    id:           of its prompt. messages: what the model is given, the question. question: the same as text; options of multiple choice stand in it.
     gold:         of code a solution, else the answer. options: of multiple choice. graph: of a worded task, its solution.
     tests:        of code.
     pass_rate:    of `judged` answers of the run's teacher, the share that was right (`yisang.filters.best_of.PassRate`); both are
                   None where the recipe did not measure it. The difficulty is 1 - pass_rate.
     parents:      the ids of what it was made of; a translation names the question that it translates.
     split:        where the recipe split its questions.
+    changes:      what the recipe's steps changed in the words of its author (`yisang.pipelines.publish_changes`), by its measures.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     attribution: str = ""
     parents: tuple[str, ...] = ()
     split: str = ""
+    changes: tuple[str, ...] = ()
 
     def prompt(self) -> Prompt:
         """The prompt that it is, as the grader takes it."""
@@ -84,6 +86,7 @@ _TYPES = {
     "messages": pa.list_(_MESSAGE),
     "options": pa.list_(_TEXT),
     "parents": pa.list_(_TEXT),
+    "changes": pa.list_(_TEXT),
     "pass_rate": pa.float64(),
     "judged": pa.int64(),
     "derive": pa.bool_(),
@@ -133,6 +136,7 @@ def question_of(record: Record) -> Question:
         attribution=prompt.attribution,
         parents=prompt.parents,
         split=prompt.split,
+        changes=changes(prompt),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ from yisang.pipelines import phases
 from yisang.pipelines.identity import identity
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.run import read_books, run_recipe
+from yisang.pipelines.stages import options
 from yisang.pipelines.stages.options import MergeOptions, terms
 from yisang.pipelines.steps import Each
 from yisang.records import Licence, Page, Prompt, content_id
@@ -431,6 +433,18 @@ def test_neither_the_order_of_the_input_nor_its_shards_change_a_child(
         run_recipe(loaded(recipe(spread, MERGE)), Setting(out=str(out)))
         outcomes.append(kept_records(out))
     assert outcomes[1:] == outcomes[:1] * 3
+
+
+@pytest.mark.parametrize("size", [1, 30, 5_119, 5_120, 9_001])
+@pytest.mark.parametrize("kinds", [1, 3, 10_000])
+def test_no_neighbour_is_lost_in_a_large_pool(size: int, kinds: int) -> None:
+    """What the search looks through holds the nearest, and in a large pool of many scores little more."""
+    scores = np.random.default_rng(size).integers(0, kinds, size).astype(np.float32)
+    for count in {1, min(20, size)}:
+        floor = options._floor(scores, count)
+        assert floor <= np.sort(scores)[-count]
+        if kinds == 10_000:
+            assert (scores >= floor).sum() <= 3 * count
 
 
 # What is odd

@@ -144,6 +144,27 @@ def test_what_may_not_be_changed_is_dropped_and_not_asked(tmp_path: Path, asked:
     assert korean in result.kept  # nothing of it is changed
 
 
+def test_what_may_not_be_changed_stays_alone_where_prompts_stay_beside(tmp_path: Path, asked: list[str]) -> None:
+    terms = msgspec.structs.replace(TERMS, id="CC-BY-ND-4.0", derive=False)
+    free, closed = (problem.prompt("t") for problem in make_problems(Request("en"), 1, 2))
+    closed = msgspec.structs.replace(closed, licence=terms)
+    result = run_here(recipe(Given((free, closed)), Translate(TRUE, beside=True, name="translate")), tmp_path / "run")
+    assert asked == [free.text]
+    (child,) = (record for record in result.kept if record not in (free, closed))
+    assert isinstance(child, Prompt)
+    assert child.parents == (free.id,)
+    step = result.step("translate")
+    assert (step["in"], step["born"], step["kept"], step["dropped"]) == (2, 1, 3, {})
+
+
+def test_what_was_masked_before_the_translation_is_still_known_behind_it(tmp_path: Path) -> None:
+    (parent,) = (problem.prompt("t") for problem in make_problems(Request("en"), 1, 1))
+    parent = msgspec.structs.replace(parent, measures={"pii_masked": 2, "length": 90})
+    (child,) = run_here(recipe(Given((parent,)), STAGE), tmp_path / "run").kept
+    assert child.measures["pii_masked"] == 2
+    assert "length" not in child.measures
+
+
 def test_a_child_is_bound_by_its_parent_s_licence_and_by_the_teacher_s_terms(tmp_path: Path) -> None:
     parent = next(make_problems(Request("en"), 1, 1)).prompt("t")
     bound = Translate(msgspec.structs.replace(TRUE, licence=TERMS), name="translate")

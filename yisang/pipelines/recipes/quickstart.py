@@ -13,8 +13,9 @@ Thresholds are those of Yi-Sang (arXiv 2510.04230, sections 4 and 5); where the 
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from yisang.errors import UsageError
 from yisang.filters.cot import AnswerLanguage, Finish, Structure, ThinkShare, TokenLimit
@@ -53,10 +54,13 @@ TEACHERS = ("mini", "scripted")
 
 
 def not_an_index(page: Page) -> Page | Drop:
-    """Front pages and lists of these hosts hold titles of questions, and no question."""
+    """Front pages and numbered lists hold titles of questions, and no question. A query at the front page names one (`/?document_srl=…`
+    of XE, `/?p=…` of WordPress), and so does `wr_id` at a board of gnuboard."""
     parts = urlsplit(page.final_url or page.url)
-    is_board = parts.path.endswith("board.php") and "wr_id=" not in parts.query
-    if parts.path in ("", "/") or parts.path.startswith("/list/") or is_board:
+    is_front = parts.path in ("", "/") and not parts.query
+    is_list = re.fullmatch("/list/[0-9]+", parts.path) is not None
+    is_board = parts.path.endswith("board.php") and "wr_id" not in parse_qs(parts.query)
+    if is_front or is_list or is_board:
         return Drop("index_page", {"url": page.url})
     return page
 

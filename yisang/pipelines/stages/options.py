@@ -66,6 +66,9 @@ class MergeOptions(Stage):
 
     A question without a child stays as it is. Measures of both: `options_merged`, how many came (0), and `options_why`, why none did: a
     reason of `Exclusions`, `not_chosen` by the share, or `no_neighbour` whose options fit.
+
+    Each worker indexes the whole pool, and each question is compared with all of it, so the time is quadratic in the pool and the memory
+    is needed once for each worker (docs/exams.md has figures).
     """
 
     language: str = "ko"
@@ -196,6 +199,19 @@ class Merged(_OptionsPhase):
                 out.born(stage.name, int(stage.beside))
 
 
+_ROWS = 64
+
+
+def _floor(scores: np.ndarray, count: int) -> np.float32:
+    """A score that at least `count` of them reach, and few more do. The scores are cut into groups; the largest of `count` groups are
+    that many scores, so the least of those is such a score. To look for the score itself takes several times as long in a large pool."""
+    columns = len(scores) // _ROWS
+    if columns < 4 * count:
+        return np.float32(np.partition(scores, -count)[-count])
+    largest = scores[: columns * _ROWS].reshape(_ROWS, columns).max(axis=0)
+    return np.float32(np.partition(largest, -count)[-count])
+
+
 class Pool:
     """All lenders, and which of them are most like a question. The same for any order of the table's rows."""
 
@@ -216,12 +232,11 @@ class Pool:
         self._distractors = table.column("distractors")
         self._licences = table.column("licence")
         self._attributions = table.column("attribution")
-        self._marks = np.array(
-            [
-                f"{sort}:{split}"
-                for sort, split in zip(*(table.column(name).to_pylist() for name in ("sort", "split")), strict=True)
-            ]
-        )
+        marks = list(zip(*(table.column(name).to_pylist() for name in ("sort", "split")), strict=True))
+        # 1 for the lenders of this sort and split, 0 for the others, as wide as scores are.
+        self._alike = {
+            mark: np.array([one == mark for one in marks], dtype=np.float32) for mark in dict.fromkeys(marks)
+        }
         self._index(table.column("terms").to_pylist())
 
     def _index(self, documents: list[list[str]]) -> None:
@@ -244,13 +259,12 @@ class Pool:
         if not asked:
             return
         scores = self._bm25.get_scores_from_ids(asked)
-        scores[self._marks != f"{sort_of(prompt.options)}:{prompt.split}"] = 0
+        scores *= self._alike[sort_of(prompt.options), prompt.split]
         # Whoever may get options is in the pool, as what speaks against lending speaks against getting too.
         place = self._places[prompt.id]
         own, scores[place] = scores[place], 0
         count = min(self._stage.neighbours, len(scores))
-        least = max(np.partition(scores, -count)[-count], self._stage.least * own)
-        near = np.flatnonzero((scores >= least) & (scores > 0))
+        near = np.flatnonzero((scores >= max(_floor(scores, count), self._stage.least * own)) & (scores > 0))
         for place in near[np.argsort(-scores[near], kind="stable")][:count].tolist():
             licence = msgspec.json.decode(self._licences[place].as_py(), type=Licence)
             distractors = tuple(self._distractors[place].as_py())

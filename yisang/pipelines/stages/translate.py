@@ -27,12 +27,12 @@ class Translate(Stage):
 
     Formulas, code, addresses and option labels stand behind marks while the teacher has the text, and come back byte for byte. A child
     has its parent's id and licence, the latter with the teacher's terms. A prompt whose licence forbids changed copies is not asked about and
-    dropped (`no_derivatives`). Prompts in other languages pass as they are.
+    dropped (`no_derivatives`), unless prompts stay `beside`. Prompts in other languages pass as they are.
 
     attempts: how often the teacher is asked, with another seed, until a translation passes; each one that does not is a drop of its own.
 
     beside: whether a prompt that is translated stays beside its translation, as questions for RL in two languages do; unless said, the
-    translation takes its place.
+    translation takes its place. With it a prompt that may not be changed stays too, alone.
 
     Answers are looked up in the run's answer store first, as those of `Teach` are; only misses reach the engine. A request that the
     teacher rejects is a dead letter.
@@ -94,6 +94,8 @@ class TranslatePhase(TeachPhase):
         if prompt.language != self.stage.source:
             return prompt
         if not prompt.licence.derive:
+            if self.stage.beside:  # it stays as it is, which changes nothing of it
+                return prompt
             return Drop("no_derivatives", {"licence": prompt.licence.id, "evidence": prompt.licence.evidence})
         return None
 
