@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from recipes_for_tests.helpers import Texts, loaded, recipe
 
 from yisang.errors import UsageError
 from yisang.filters.tokens import StudentTokens
 from yisang.pipelines.curate import ToExample
 from yisang.pipelines.identity import identity
+from yisang.pipelines.phases import Setting
+from yisang.pipelines.planning import recipe_plan
+from yisang.pipelines.recipe import Loaded
+from yisang.pipelines.run import check_recipe, run_recipe
+from yisang.pipelines.stages.teach import Teach
+from yisang.pipelines.steps import Each
 from yisang.records import Drop, Example, Licence, Prompt, Trace
 from yisang.teachers import models
+from yisang.teachers.engines.echo import Echo
+from yisang.teachers.generation import Teacher
+from yisang.teachers.prompts import MixedPrompt
 
 pytest.importorskip("transformers")
 BASE = str(models.folder("mini-base"))
@@ -63,6 +74,75 @@ def test_a_tokenizer_is_known_by_its_bytes_and_not_by_its_place(tmp_path: Path) 
     template.write_text(template.read_text() + "\n")
     assert identity(StudentTokens(str(copy)), "s") != identity(StudentTokens(BASE), "s")
     assert identity(StudentTokens("a/b", revision="1"), "s") != identity(StudentTokens("a/b", revision="2"), "s")
+
+
+@pytest.mark.parametrize(
+    "name", ["special_tokens_map.json", "added_tokens.json", "config.json", "spiece.model", "tokenizer.model"]
+)
+def test_every_file_that_a_tokenizer_is_loaded_from_makes_it_another(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(BASE, copy)
+    (copy / name).write_bytes(b"{}")
+    before = identity(StudentTokens(str(copy)), "s")
+    (copy / name).write_bytes(b"{ }")
+    assert identity(StudentTokens(str(copy)), "s") != before
+
+
+def test_a_tokenizer_that_could_not_be_loaded_is_not_asked_for_by_each_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoTokenizer
+
+    asked: list[str] = []
+    whole = AutoTokenizer.from_pretrained
+
+    def counting(name: str, **options: Any) -> Any:
+        asked.append(name)
+        return whole(name, **options)
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", counting)
+    step = StudentTokens(str(tmp_path))
+    for _ in range(3):
+        with pytest.raises(UsageError, match="cannot be loaded"):
+            step(ROW)
+    assert asked == [str(tmp_path)]
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        step.check()
+    assert len(asked) == 2
+    shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
+    step.check()
+    assert isinstance(step(ROW), Example), "it was mended, so that the rows after the check are counted"
+
+
+def teaching(student: str) -> Loaded:
+    return loaded(
+        recipe(
+            Texts(3),
+            Teach(Teacher(engine="echo", model="echo", revision="1"), MixedPrompt("ko"), name="teach"),
+            Each(ToExample(), name="example"),
+            Each(StudentTokens(student), name="tokens"),
+        )
+    )
+
+
+def test_a_run_ends_before_it_asks_where_the_tokenizer_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: Any) -> None:
+        raise AssertionError("the teacher was asked")
+
+    monkeypatch.setattr(Echo, "generate", asked)
+    (tmp_path / "student").mkdir()
+    what, setting = teaching(str(tmp_path / "student")), Setting(out=str(tmp_path / "run"))
+    for refuses in (run_recipe, check_recipe):
+        with pytest.raises(UsageError, match="student cannot be loaded"):
+            refuses(what, setting)
+    assert not (tmp_path / "run").exists()
+    assert recipe_plan(what, setting=setting, limit=None, strict=False)["phases"], "a plan needs no tokenizer"
+
+
+def test_a_run_counts_with_the_tokenizer_that_it_has_checked(tmp_path: Path) -> None:
+    assert run_recipe(teaching(BASE), Setting(out=str(tmp_path / "run"))).kept == 3
 
 
 def test_what_is_no_tokenizer_is_named(tmp_path: Path) -> None:
