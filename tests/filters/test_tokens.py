@@ -7,23 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recipes_for_tests.helpers import Texts, loaded, recipe
 
 from yisang.errors import UsageError
 from yisang.filters.tokens import StudentTokens
 from yisang.pipelines.curate import ToExample
 from yisang.pipelines.identity import identity
-from yisang.pipelines.phases import Setting
-from yisang.pipelines.planning import recipe_plan
-from yisang.pipelines.recipe import Loaded
-from yisang.pipelines.run import check_recipe, run_recipe
-from yisang.pipelines.stages.teach import Teach
-from yisang.pipelines.steps import Each
 from yisang.records import Drop, Example, Licence, Prompt, Trace
 from yisang.teachers import models
-from yisang.teachers.engines.echo import Echo
-from yisang.teachers.generation import Teacher
-from yisang.teachers.prompts import MixedPrompt
 
 pytest.importorskip("transformers")
 BASE = str(models.folder("mini-base"))
@@ -112,37 +102,6 @@ def test_a_tokenizer_that_could_not_be_loaded_is_not_asked_for_by_each_row(
     shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
     step.check()
     assert isinstance(step(ROW), Example), "it was mended, so that the rows after the check are counted"
-
-
-def teaching(student: str) -> Loaded:
-    return loaded(
-        recipe(
-            Texts(3),
-            Teach(Teacher(engine="echo", model="echo", revision="1"), MixedPrompt("ko"), name="teach"),
-            Each(ToExample(), name="example"),
-            Each(StudentTokens(student), name="tokens"),
-        )
-    )
-
-
-def test_a_run_ends_before_it_asks_where_the_tokenizer_cannot_be_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def asked(*_: Any) -> None:
-        raise AssertionError("the teacher was asked")
-
-    monkeypatch.setattr(Echo, "generate", asked)
-    (tmp_path / "student").mkdir()
-    what, setting = teaching(str(tmp_path / "student")), Setting(out=str(tmp_path / "run"))
-    for refuses in (run_recipe, check_recipe):
-        with pytest.raises(UsageError, match="student cannot be loaded"):
-            refuses(what, setting)
-    assert not (tmp_path / "run").exists()
-    assert recipe_plan(what, setting=setting, limit=None, strict=False)["phases"], "a plan needs no tokenizer"
-
-
-def test_a_run_counts_with_the_tokenizer_that_it_has_checked(tmp_path: Path) -> None:
-    assert run_recipe(teaching(BASE), Setting(out=str(tmp_path / "run"))).kept == 3
 
 
 def test_what_is_no_tokenizer_is_named(tmp_path: Path) -> None:

@@ -11,10 +11,19 @@ import pytest
 from recipes_for_tests.helpers import Texts, loaded, recipe
 
 from yisang.errors import UsageError
+from yisang.filters.tokens import StudentTokens
+from yisang.pipelines.curate import ToExample
 from yisang.pipelines.phases import Setting
+from yisang.pipelines.planning import recipe_plan
+from yisang.pipelines.recipe import Loaded
 from yisang.pipelines.run import check_recipe, run_recipe
+from yisang.pipelines.stages.teach import Teach
 from yisang.pipelines.steps import Batch, Each, Group, Step
 from yisang.records import Record
+from yisang.teachers import models
+from yisang.teachers.engines.echo import Echo
+from yisang.teachers.generation import Teacher
+from yisang.teachers.prompts import MixedPrompt
 
 
 @dataclass(frozen=True)
@@ -84,3 +93,37 @@ def test_what_is_done_needs_nothing_more(tmp_path: Path) -> None:
     assert run_recipe(loaded(recipe(Texts(3), first, Each(same))), setting).kept == 3
     with pytest.raises(UsageError, match="There is no"):
         run_recipe(loaded(recipe(Texts(4), first)), setting)
+
+
+def teaching(student: str) -> Loaded:
+    return loaded(
+        recipe(
+            Texts(3),
+            Teach(Teacher(engine="echo", model="echo", revision="1"), MixedPrompt("ko"), name="teach"),
+            Each(ToExample(), name="example"),
+            Each(StudentTokens(student), name="tokens"),
+        )
+    )
+
+
+def test_a_run_ends_before_it_asks_where_the_tokenizer_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+
+    def asked(*_: Any) -> None:
+        raise AssertionError("the teacher was asked")
+
+    monkeypatch.setattr(Echo, "generate", asked)
+    (tmp_path / "student").mkdir()
+    what, setting = teaching(str(tmp_path / "student")), Setting(out=str(tmp_path / "run"))
+    for refuses in (run_recipe, check_recipe):
+        with pytest.raises(UsageError, match="student cannot be loaded"):
+            refuses(what, setting)
+    assert not (tmp_path / "run").exists()
+    assert recipe_plan(what, setting=setting, limit=None, strict=False)["phases"], "a plan needs no tokenizer"
+
+
+def test_a_run_counts_with_the_tokenizer_that_it_has_checked(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    assert run_recipe(teaching(str(models.folder("mini-base"))), Setting(out=str(tmp_path / "run"))).kept == 3
