@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,44 @@ def test_a_tokenizer_is_known_by_its_bytes_and_not_by_its_place(tmp_path: Path) 
     template.write_text(template.read_text() + "\n")
     assert identity(StudentTokens(str(copy)), "s") != identity(StudentTokens(BASE), "s")
     assert identity(StudentTokens("a/b", revision="1"), "s") != identity(StudentTokens("a/b", revision="2"), "s")
+
+
+@pytest.mark.parametrize(
+    "name", ["special_tokens_map.json", "added_tokens.json", "config.json", "spiece.model", "tokenizer.model"]
+)
+def test_every_file_that_a_tokenizer_is_loaded_from_makes_it_another(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(BASE, copy)
+    (copy / name).write_bytes(b"{}")
+    before = identity(StudentTokens(str(copy)), "s")
+    (copy / name).write_bytes(b"{ }")
+    assert identity(StudentTokens(str(copy)), "s") != before
+
+
+def test_a_tokenizer_that_could_not_be_loaded_is_not_asked_for_by_each_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoTokenizer
+
+    asked: list[str] = []
+    whole = AutoTokenizer.from_pretrained
+
+    def counting(name: str, **options: Any) -> Any:
+        asked.append(name)
+        return whole(name, **options)
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", counting)
+    step = StudentTokens(str(tmp_path))
+    for _ in range(3):
+        with pytest.raises(UsageError, match="cannot be loaded"):
+            step(ROW)
+    assert asked == [str(tmp_path)]
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        step.check()
+    assert len(asked) == 2
+    shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
+    step.check()
+    assert isinstance(step(ROW), Example), "it was mended, so that the rows after the check are counted"
 
 
 def test_what_is_no_tokenizer_is_named(tmp_path: Path) -> None:

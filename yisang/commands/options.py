@@ -30,7 +30,10 @@ AnswersOption = Annotated[
 TeacherOption = Annotated[str, typer.Option("--teacher", help="Another engine for the recipe's teacher.")]
 TeacherOptions = Annotated[
     list[str] | None,
-    typer.Option("--teacher-option", help="name=value for the engine, e.g. base_url=URL; repeatable."),
+    typer.Option(
+        "--teacher-option",
+        help="name=value for the engine, e.g. base_url=URL; base_url.MODEL=URL for one of several models; repeatable.",
+    ),
 ]
 ConcurrencyOption = Annotated[int | None, typer.Option("--concurrency", help="Requests in flight per teaching stream.")]
 PriceOption = Annotated[

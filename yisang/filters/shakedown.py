@@ -56,7 +56,11 @@ class Shakedown:
 
     rules: the path of the file; "" has no rules, so that the step stands in a recipe before the first proxy run. A rule finds a trace
     if its pattern is found in the part, or the measure is above `above` or below `below`; a trace without the part, or with None
-    for the measure, is not found. A measure that is not stored is an error.
+    for the measure, is not found.
+
+    A measure that is not stored is an error. Which measures there will be is known only when the steps before have run, so that a
+    misspelt name is found on the first trace that reaches the rule, and each trace becomes a dead letter: try a new file with
+    `--limit` first.
     """
 
     rules: str | Path = ""

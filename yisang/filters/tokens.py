@@ -19,11 +19,19 @@ LIMIT = 16_384
 _FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "config.json",  # names the class of a tokenizer whose own settings do not
     "chat_template.jinja",
     "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
     "vocab.json",
+    "vocab.txt",
     "merges.txt",
 )
+"""What a tokenizer is loaded from."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,8 @@ class StudentTokens:
     tokenizer: a folder, or a name on the Hugging Face Hub with its `revision` (a commit, tag or branch). Counted is the whole
     conversation as the tokenizer's chat template writes it. Needs `transformers` (pip install 'yisang[train]').
 
-    Raises UsageError where the tokenizer cannot be loaded or has no chat template.
+    Raises UsageError where the tokenizer cannot be loaded or has no chat template; `check` does so before a run. In a process that
+    could not load it, rows are not a reason to try again.
     """
 
     tokenizer: str
@@ -54,6 +63,11 @@ class StudentTokens:
             which = f"{self.tokenizer}@{self.revision}"
         return {"tokenizer": which, "limit": self.limit}
 
+    def check(self) -> None:
+        """Loads the tokenizer, also where that has failed before. Raises UsageError."""
+        _FAILED.pop((self.tokenizer, self.revision), None)
+        _tokenizer(self.tokenizer, self.revision)
+
     def __call__(self, example: Example) -> Example | Drop:
         count = self.count(example)
         if count > self.limit:
@@ -62,7 +76,7 @@ class StudentTokens:
 
     def count(self, example: Example) -> int:
         messages = [{"role": message.role, "content": message.content} for message in example.messages]
-        ids = _loaded(self.tokenizer, self.revision).apply_chat_template(messages, tokenize=True, return_dict=True)
+        ids = _tokenizer(self.tokenizer, self.revision).apply_chat_template(messages, tokenize=True, return_dict=True)
         return len(ids["input_ids"])
 
 
@@ -74,6 +88,21 @@ def _digest(folder: str) -> str:
             with open(path, "rb") as file:
                 found.update(f"{name}\0{hashlib.sha256(file.read()).hexdigest()}\0".encode())
     return found.hexdigest()
+
+
+_FAILED: dict[tuple[str, str], str] = {}
+"""Why a tokenizer could not be loaded by this process; the Hub is not asked again for each row, with all of its patience."""
+
+
+def _tokenizer(name: str, revision: str) -> Any:
+    key = name, revision
+    if key not in _FAILED:
+        try:
+            return _loaded(name, revision)
+        except UsageError as error:
+            _FAILED[key] = str(error)
+            raise
+    raise UsageError(_FAILED[key])
 
 
 @functools.lru_cache(maxsize=2)

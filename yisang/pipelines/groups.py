@@ -22,7 +22,16 @@ from yisang.errors import YisangError
 from yisang.pipelines.boundary import Boundary, Part, ShardWriter
 from yisang.pipelines.chain import BadOutcome, dead_letter, run_chain, storable
 from yisang.pipelines.identity import identity
-from yisang.pipelines.phases import ChainPhase, Inputs, Phase, Setting, Work, counted, even_slices
+from yisang.pipelines.phases import (
+    ChainPhase,
+    Inputs,
+    Phase,
+    Setting,
+    Work,
+    check_function,
+    counted,
+    even_slices,
+)
 from yisang.pipelines.steps import Group
 from yisang.pipelines.table import from_batch, kind_of
 from yisang.records import Dead, Drop, Record
@@ -125,6 +134,10 @@ class GroupPhase(Phase):
     def parameters(self) -> Any:
         assert self.group is not None
         return identity(self.group, self.group.name)
+
+    def check(self, setting: Setting) -> None:
+        assert self.group is not None
+        check_function(self.group.fn)
 
     def plan(self, inputs: Inputs) -> list[Work]:
         return [Work(bucket, bucket=bucket) for bucket in range(inputs.manifests[0].buckets)]

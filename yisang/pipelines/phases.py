@@ -227,12 +227,23 @@ class ChainPhase(Phase):
     def parameters(self) -> Any:
         return [{"step": step.name, **identity(step, step.name)} for step in self.steps]
 
+    def check(self, setting: Setting) -> None:
+        for step in self.steps:
+            check_function(step.fn)
+
     def plan(self, inputs: Inputs) -> list[Work]:
         return even_slices(inputs.manifests[0])
 
     def run(self, work: Work, inputs: Inputs, out: ShardWriter, setting: Setting) -> None:
         for record in run_chain(counted(inputs.slices(work.slices), out), self.steps, out):
             out.keep(record)
+
+
+def check_function(fn: Any) -> None:
+    """Calls the `check()` of a step's function, if it has one (`yisang.pipelines.steps`)."""
+    check = getattr(fn, "check", None)
+    if callable(check):
+        check()
 
 
 def counted(items: Iterable[Any], out: ShardWriter) -> Iterator[Any]:

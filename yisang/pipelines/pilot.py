@@ -21,7 +21,7 @@ from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.recipe import Loaded
 from yisang.pipelines.run import make_plan, run_before
-from yisang.pipelines.stages.teach import TeacherSetting, TeachPhase
+from yisang.pipelines.stages.teach import TeacherSetting, TeachPhase, check_addresses
 from yisang.records import Dead, Prompt, Trace, content_id
 from yisang.storage import Folder
 from yisang.teachers.answers import AnswerStore
@@ -68,6 +68,7 @@ def pilot_recipe(
     phase = plan.phases[number]
     assert isinstance(phase, TeachPhase)
     assert phase.stage is not None
+    check_addresses(plan.phases, setting)
     phase.check(setting)
     run_before(loaded, setting, number, workers=workers, limit=limit, strict=strict, say=say)
     before = Boundary(Folder(setting.out), plan.phases[phase.reads[0]].name)

@@ -19,6 +19,7 @@ import cloudpickle
 import msgspec
 
 from yisang.errors import Interrupt, UsageError, YisangError
+from yisang.pipelines.ahead import check_ahead
 from yisang.pipelines.books import Books, make_books
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.compile import Plan, compile_recipe
@@ -97,8 +98,7 @@ def run_recipe(
         raise UsageError(f"The local runner takes no further options, but was given {' '.join(options)}.")
     plan, inputs, job = _prepared(loaded, setting, limit, strict)
     work = _Work(job, loaded, inputs, on, workers, options or [], say)
-    for phase in plan.phases:
-        phase.check(setting)
+    check_ahead(plan.phases, work.boundaries, setting)
     out = _open_folder(setting.out)
     with lock(out):
         if out.local:
@@ -149,8 +149,7 @@ def run_before(
                 "Choose a new folder with --out, so that it stays what it is."
             )
         out.remove_unfinished()
-        for phase in plan.phases[:number]:
-            phase.check(setting)
+        check_ahead(plan.phases[:number], work.boundaries[:number], setting)
         work.do(out, number)
 
 
@@ -158,8 +157,7 @@ def check_recipe(loaded: Loaded, setting: Setting, *, limit: int | None = None, 
     """Raises UsageError for a recipe that cannot be sent to workers, before it is given to a cluster."""
     plan, _, job = _prepared(loaded, setting, limit, strict)
     job.payload()
-    for phase in plan.phases:
-        phase.check(setting)
+    check_ahead(plan.phases, [job.boundary(number) for number in range(len(plan.phases))], setting)
 
 
 def _prepared(

@@ -5,7 +5,9 @@
     Group(key, fn)   iterator over all records of a key → outcomes
     Stage            several passes over files, with the runner's map and shuffle
 
-Functions are ordinary; with parameters they are frozen dataclasses with `__call__`. Nothing here knows a runner.
+Functions are ordinary; with parameters they are frozen dataclasses with `__call__`. One that needs what a run may not find (a model on
+the Hub, a file) has a method `check()` too, without arguments, which raises UsageError: it is called before a run reads or asks
+anything, where the step is still to be done. Nothing here knows a runner.
 """
 
 from __future__ import annotations

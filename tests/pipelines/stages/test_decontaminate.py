@@ -50,7 +50,7 @@ from yisang.pipelines.curate import ToExample
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.planning import plan_text, recipe_plan
 from yisang.pipelines.report import books_json, books_text
-from yisang.pipelines.run import read_books, run_recipe
+from yisang.pipelines.run import check_recipe, read_books, run_recipe
 from yisang.pipelines.stages.benchmarks import Question, Questions
 from yisang.pipelines.stages.decontaminate import Decontaminate
 from yisang.pipelines.steps import Each
@@ -465,6 +465,24 @@ def test_a_benchmark_that_cannot_be_read_stops_the_run(rows: str, told: str, tmp
     (tmp_path / "own.jsonl").write_text(rows)
     with pytest.raises(YisangError, match=told):
         clean([prompt("p", "질문")], tmp_path / "run", step(from_jsonl(tmp_path / "own.jsonl")))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("", r"the benchmark own has no items"),
+        ('{"question": "", "choices": []}', r"the benchmark own has no items"),
+        ('{"text": "a", "choices": []}', r"no column 'question'"),
+        ('{"question": 3, "choices": []}', r"own.jsonl:1: column 'question'"),
+    ],
+)
+def test_a_benchmark_without_items_is_found_before_anything_runs(rows: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text(rows)
+    what = recipe(Given((prompt("p", "질문"),)), step(PLANTED, from_jsonl(tmp_path / "own.jsonl")))
+    for refuses in (run_recipe, check_recipe):
+        with pytest.raises(YisangError, match=told):
+            refuses(loaded(what), Setting(out=str(tmp_path / "run")))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_benchmark_that_is_not_there_stops_the_plan(tmp_path: Path) -> None:

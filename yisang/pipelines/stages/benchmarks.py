@@ -106,6 +106,11 @@ def read_items(source: Source, where: str) -> Iterator[Prompt]:
         raise UsageError(f"Step {where}: the benchmark {source.name} has no items. Look at its file and its columns.")
 
 
+def check_items(source: Source, where: str) -> None:
+    """Raises as `read_items` does for a benchmark that has no item, or whose first one cannot be read."""
+    next(read_items(source, where))
+
+
 _ITEMS = pa.schema(
     [
         ("benchmark", pa.string()),

@@ -28,7 +28,7 @@ from yisang.filters.ngrams import RawUnits, unit_hash
 from yisang.pipelines.boundary import Boundary, ShardWriter
 from yisang.pipelines.identity import identity
 from yisang.pipelines.phases import Inputs, Phase, Setting, Work, counted, even_slices
-from yisang.pipelines.stages.benchmarks import known, read_index, read_items, write_index
+from yisang.pipelines.stages.benchmarks import check_items, known, read_index, read_items, write_index
 from yisang.pipelines.stages.matches import MATCHES, Shared, all_matches, removed_rows, shard_table, stopped_rows
 from yisang.pipelines.steps import Stage
 from yisang.records import Drop, Example, Prompt, Record, Trace, nfc, with_measures
@@ -211,6 +211,11 @@ class Items(_DecontaminationPhase):
         reading = identity(step.reading, step.name)
         shown = self.constants(benchmarks=[source.name for source in step.benchmarks], **reading["identity"])
         return [shown, [reading["code"], known(step.benchmarks, step.name)]]
+
+    def check(self, setting: Setting) -> None:
+        """Reads the first item of each benchmark: an empty file or a wrong column is not to be found after teaching."""
+        for source in self.step.benchmarks:
+            check_items(source, self.step.name)
 
     def plan(self, inputs: Inputs) -> list[Work]:
         return [Work(0)]

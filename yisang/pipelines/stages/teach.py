@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -28,13 +28,16 @@ SERVED = frozenset({"openai", "vllm", "vllm-offline"})
 ON_GPUS = frozenset({"vllm", "vllm-offline"})
 """Those of them that take all GPUs of the machine."""
 LEAST_OF_ENDPOINT = 10_000
+ADDRESSES = ("base_url", "endpoints", "path")
+"""Options of engines that say where a model is. What is found there answers, whatever model it is."""
 
 
 @dataclass(frozen=True)
 class TeacherSetting:
     """What the command line says of the teacher: how it is reached, never who it is.
 
-    engine: another engine for the same model. options: of that engine (base_url, device, ...). price: what its tokens cost.
+    engine: another engine for the same model. options: of that engine (base_url, device, ...); one named `base_url.MODEL` is for the
+    teacher of that model alone, and goes before `base_url`. price: what its tokens cost.
     """
 
     engine: str = ""
@@ -47,6 +50,46 @@ class TeacherSetting:
             return teacher
         options = teacher.options if self.engine == teacher.engine else {}
         return msgspec.structs.replace(teacher, engine=self.engine, options=options)
+
+    def options_of(self, model: str) -> dict[str, Any]:
+        """The options for a model: those for all, and over them its own."""
+        common = {name: value for name, value in self.options.items() if "." not in name}
+        split = [(*name.partition("."), value) for name, value in self.options.items()]
+        return common | {name: value for name, dot, whose, value in split if dot and whose == model}
+
+
+def check_addresses(phases: Iterable[Phase], setting: Setting) -> None:
+    """Raises UsageError where the command line sends the questions for different models to one address, as an endpoint that does
+    not look at the model's name would have its answers stored as those of each; and for an option of a model that nobody asks.
+
+    Looked at are the teachers that the command line applies to: those of the recipe's steps, not those of their strategies.
+    """
+    options = (setting.teacher or TeacherSetting()).options
+    teachers = {
+        (phase.stage.teacher.model, phase.stage.teacher.revision)
+        for phase in phases
+        if isinstance(phase, TeachPhase) and phase.stage is not None
+    }
+    for name in options:
+        _, dot, whose = name.partition(".")
+        if dot and whose not in {model for model, _ in teachers}:
+            asked = ", ".join(sorted({model for model, _ in teachers})) or "none"
+            raise UsageError(
+                f"--teacher-option {name} is for {whose}, which no step of the recipe asks. Its steps ask: {asked}."
+            )
+    for option in ADDRESSES:
+        reached: dict[str, list[str]] = {}
+        for model, revision in sorted(teachers):
+            own = f"{option}.{model}"
+            reached.setdefault(own if own in options else option, []).append(f"{model} at {revision}")
+        for name, those in reached.items():
+            if name in options and len(those) > 1:
+                raise UsageError(
+                    f"--teacher-option {name} sends the questions for {' and for '.join(those)} to one place, and whatever "
+                    "answers there would be stored as each of them. Give each model its own with --teacher-option "
+                    f"{option}.MODEL=…, or declare engine and options of each Teacher in the recipe, or run the translation as "
+                    "a recipe of its own."
+                )
 
 
 @dataclass(frozen=True)
@@ -118,7 +161,7 @@ class TeachPhase(Phase):
         """The engine of the recipe's teacher, and those of the others that its strategy asks."""
         assert self.stage is not None
         given = setting.teacher or TeacherSetting()
-        main = open_engine(given.applied(self.stage.teacher), **given.options)
+        main = open_engine(given.applied(self.stage.teacher), **given.options_of(self.stage.teacher.model))
         return [main, *(open_engine(other) for other in self.stage.strategy.teachers)]
 
     def plan(self, inputs: Inputs) -> list[Work]:
