@@ -20,9 +20,10 @@ from yisang.languages import load as load_language
 from yisang.languages.shares import script_share
 from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.compile import compile_recipe
+from yisang.pipelines.known_teachers import teacher
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.recipe import Recipe, load
-from yisang.pipelines.recipes.yi_sang import CATEGORIES, MODES, Settings, teacher, yi_sang
+from yisang.pipelines.recipes.yi_sang import CATEGORIES, MODES, Settings, yi_sang
 from yisang.pipelines.recipes.yi_sang_hq import QUOTAS, Finishing, yi_sang_hq
 from yisang.pipelines.report import rejected
 from yisang.pipelines.rl_questions import read_questions

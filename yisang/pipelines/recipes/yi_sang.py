@@ -15,8 +15,6 @@ each stage, the paper's number beside the run's. `yi_sang_hq` goes on from here.
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
@@ -33,7 +31,7 @@ from yisang.filters.grade import Grade, ProveGold, VerifyTask
 from yisang.filters.keep import Keep
 from yisang.filters.language import MinShare, TargetShare
 from yisang.filters.length import Length
-from yisang.filters.licence import AllowLicence, TagSite, table
+from yisang.filters.licence import AllowLicence, TagSite
 from yisang.filters.pii import MaskPii, Pii
 from yisang.filters.quotes import KeptQuotes
 from yisang.filters.refusal import Refusal
@@ -44,6 +42,7 @@ from yisang.filters.unfinished import Unfinished
 from yisang.grading import GradeSettings
 from yisang.languages import load
 from yisang.pipelines.curate import Corpus, ToExample
+from yisang.pipelines.known_teachers import Asked, teacher
 from yisang.pipelines.parameters import build_of
 from yisang.pipelines.recipe import Expected, Recipe
 from yisang.pipelines.recipes.quickstart import not_an_index
@@ -51,31 +50,19 @@ from yisang.pipelines.stages.decontaminate import Decontaminate
 from yisang.pipelines.stages.dedup import NearDuplicates
 from yisang.pipelines.stages.options import MergeOptions
 from yisang.pipelines.stages.teach import Teach
-from yisang.pipelines.stages.translate import GREEDY, Translate
+from yisang.pipelines.stages.translate import Translate
 from yisang.pipelines.steps import Each, Group, Step
-from yisang.records import Drop, Letter, Licence, Page, Prompt, Record, Trace
+from yisang.records import Drop, Letter, Page, Prompt, Record, Trace
 from yisang.sources.base import Source
 from yisang.sources.declared import declared_sources
 from yisang.sources.questions import PageToPrompts
 from yisang.sources.warc import Warc
-from yisang.teachers import models
-from yisang.teachers.engines.scripted import revision
-from yisang.teachers.generation import Sampling, Teacher
+from yisang.teachers.generation import Sampling
 from yisang.teachers.prompts import MixedPrompt, Placement
 
 SITES = str(files("yisang.pipelines.recipes") / "yi_sang_sites.toml")
 CATEGORIES = ("Code", "Exams", "Legal", "Korean", "Science", "Daily", "Finance", "Medical", "OpenThought")
 """Figure 3. Questions inherit the category of their site; OpenThought, the translated questions, comes from no site."""
-
-FAULTS = {
-    "truncated": 0.02,
-    "looping": 0.02,
-    "two_thinks": 0.02,
-    "share": 0.02,
-    "wrong_language": 0.02,
-    "wrong_value": 0.02,
-}
-"""Shares of the scripted teacher's answers with a fault, so that each response filter has something to find."""
 
 MODES: dict[str, tuple[float, float]] = {
     "mixed": (0.05, 0.20),  # section 5.3
@@ -139,7 +126,7 @@ class Settings:
     taught_by: str = "qwen3-32b"
     # What binds the teacher's output, an id of licences.toml: a licence parent of each trace. Needed for a model=name@commit.
     terms: str = ""
-    sampling: Sampling | None = None  # None: as TEACHERS has it
+    sampling: Sampling | None = None  # None: as yisang.pipelines.known_teachers has it
     # The code draws 8; 5.79M prompts and 3.7M traces suggest that at most one was kept. Ours: one, an eighth of the cost.
     samples: int = 1
     graded: bool = (
@@ -161,79 +148,6 @@ class Settings:
             )
         if self.samples < 1:
             raise UsageError(f"yi_sang: samples is {self.samples}; it must be 1 or more.")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A teacher, and how it is asked.
-
-    tasks: "found" for one that knows the worded tasks of a post if it is given their words alone; "only" for one that knows nothing
-    else, so that it is asked nothing else.
-    """
-
-    teacher: Teacher
-    sampling: Sampling
-    translation: Sampling = GREEDY
-    tasks: Literal["", "found", "only"] = ""
-
-
-PAPER = Sampling(temperature=0.6, top_p=0.95, top_k=20, min_p=0.0, max_tokens=16_384)
-"""Not in the paper; the authors' code. At 16,384 tokens an answer is cut off, so the drop of longer ones is nearly the same as `finish`."""
-SMALL = Sampling(temperature=0.6, top_p=0.95, top_k=20, max_tokens=512)
-"""For mini, which reads and writes 1,024 tokens; an answer to six operations takes about 200."""
-TEACHERS = {
-    "qwen3-32b": ("Qwen/Qwen3-32B", "9216db5781bf21249d130ec9da846c4624c16137"),  # section 5.3
-    "qwen3-4b": ("Qwen/Qwen3-4B", "1cfa9a7208912126459214e8b04321603b3df60c"),  # table 12
-}
-"""Model and commit, served by vLLM. Their outputs are bound by no terms (Apache-2.0)."""
-
-
-def teacher(name: str, terms: str = "") -> Asked:
-    """mini and scripted, which ship with yisang; one of TEACHERS; or any model as name@commit with the terms on its output.
-
-    Raises UsageError for another name, a branch in place of a commit, and terms that are not known.
-    """
-    if terms and name in ("mini", "scripted"):
-        raise UsageError(f"What {name} writes is bound by nothing. Leave its terms away.")
-    if name == "mini":
-        if lacking := [package for package in ("torch", "transformers") if importlib.util.find_spec(package) is None]:
-            raise UsageError(
-                f"The teacher mini needs {' and '.join(lacking)}. Run: pip install 'yisang[train]', or take taught_by=scripted."
-            )
-        mini = Teacher(engine="mini", model="mini", revision=models.revision("mini"))
-        return Asked(mini, SMALL, replace(GREEDY, max_tokens=512), tasks="only")
-    if name == "scripted":
-        return Asked(
-            Teacher(engine="scripted", model="scripted", revision=revision(FAULTS, seed=1, number=3)),
-            SMALL,
-            tasks="found",
-        )
-    if name in TEACHERS:
-        model, commit = TEACHERS[name]
-    else:
-        model, _, commit = name.rpartition("@")
-        if not model or not re.fullmatch(r"[0-9a-f]{7,40}", commit):
-            raise UsageError(
-                f"yi_sang knows no teacher {name!r}. It knows mini, scripted, {', '.join(TEACHERS)}, and any model as name@commit, where "
-                "commit is in hexadecimal: a branch moves, and answers are found by it."
-            )
-        if not terms:
-            raise UsageError(
-                f"Nobody said what binds the output of {model}. Read its licence, and name it with --set terms=ID (of a translator "
-                "translator_terms=ID): Apache-2.0 or MIT where it binds nothing, CC-BY-NC-4.0, all-rights-reserved ..."
-            )
-    return Asked(Teacher(engine="vllm", model=model, revision=commit, licence=_bound(model, terms)), PAPER)
-
-
-def _bound(model: str, terms: str) -> Licence | None:
-    """The terms on a model's output as a licence; None where none are given."""
-    if not terms:
-        return None
-    entry = table().get(terms.lower())
-    if entry is None:
-        raise UsageError(f"terms is {terms!r}, which is no id of the table of licences (yisang/filters/licences.toml).")
-    told = f"what the recipe says of the output of {model}"
-    return Licence(id=entry.id, letter=entry.letter, evidence=told, derive=entry.derive, share_alike=entry.share_alike)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ from yisang.teachers import models
 
 QUOTAS = {"OpenThought": 62_000, "Code": 86_000, "Exams": 66_000, "Science": 37_000}
 """Section 5.3. They sum to 251,000."""
-CHOSEN = tuple(QUOTAS)
 STUDENT = "kakaocorp/kanana-1.5-8b-instruct-2505"
 """One of the paper's nine students; which one's tokens the limit counts is not said. Ours: the one that its ablations were run on beside
 Gemma."""

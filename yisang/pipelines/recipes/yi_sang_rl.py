@@ -21,8 +21,9 @@ from yisang.filters.licence import AllowLicence
 from yisang.filters.pii import MaskPii
 from yisang.languages import load
 from yisang.pipelines.curate import Corpus
+from yisang.pipelines.known_teachers import teacher
 from yisang.pipelines.recipe import Recipe
-from yisang.pipelines.recipes.yi_sang import OnlyLanguages, teacher
+from yisang.pipelines.recipes.yi_sang import OnlyLanguages
 from yisang.pipelines.stages.teach import Teach
 from yisang.pipelines.stages.translate import Translate
 from yisang.pipelines.steps import Each, Group
