@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from yisang import __version__
-from yisang.commands import answers, checks, models, recipes, runs, tasks
+from yisang.commands import answers, checks, crawl, models, recipes, runs, tasks
 from yisang.errors import Interrupt, YisangError
 from yisang.signals import stoppable
 
@@ -43,6 +43,7 @@ def options(
 
 app.command()(recipes.init)
 app.command()(recipes.plan)
+app.command()(crawl.crawl)
 # What stands behind `--` is the runner's.
 app.command(context_settings={"allow_extra_args": True})(recipes.run)
 app.command()(recipes.join)

@@ -1,0 +1,13 @@
+"""Crawling sites politely into WARC files: `Crawl` is a source of a recipe, `yisang crawl` the command.
+
+sites      SITES.toml                         links      the URLs of a page, a sitemap, a feed
+frontier   SQLite: URLs and their verdicts    archive    WARC 1.1
+site       one site while it is crawled       rules      robots.txt and tdmrep.json of an origin
+answers    from an answer to its verdict      resolver   which addresses may be connected to
+spider     Scrapy's part                      running    a crawl from beginning to end
+source     Crawl                              child      a crawl in a process of its own
+"""
+
+from yisang.sources.crawl.source import Crawl
+
+__all__ = ["Crawl"]

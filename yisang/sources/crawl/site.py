@@ -1,0 +1,162 @@
+"""One site while it is crawled: its frontier, its archive, what is in flight, and how long it wants to be left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import msgspec
+
+from yisang.errors import YisangError
+from yisang.sources.crawl.archive import Archive, Exchange
+from yisang.sources.crawl.frontier import Found, Frontier, Kind, Queued, Settled, now
+from yisang.sources.crawl.links import clean, key, trap
+from yisang.sources.crawl.sites import SiteCrawl, split_address
+
+FRONTIER = "frontier.sqlite"
+
+
+class Site:
+    """The state of one site's crawl in this process. `left`: why the rest of it waits for another day, "" where it does not."""
+
+    def __init__(self, settings: SiteCrawl, folder: Path, about: dict[str, str]):
+        self.settings = settings
+        self.folder = folder
+        self._lock = _locked(folder, settings.host)
+        self.frontier = Frontier(folder / FRONTIER)
+        self.archive = Archive(folder, settings.host, about, self.frontier.warc_end)
+        self.in_flight: set[int] = set()
+        self.paused_until = 0.0
+        self.delay = settings.delay
+        self.left = ""
+        self.pages = 0
+        self.address = split_address(settings.address) if settings.address else None
+        self._allow = [re.compile(pattern) for pattern in settings.allow]
+        self._deny = [re.compile(pattern) for pattern in settings.deny]
+        self.frontier.open_settings(msgspec.json.encode(settings).decode())
+        self.frontier.add(self._seeds())
+
+    def _seeds(self) -> Iterable[Found]:
+        seeds: list[tuple[str, Kind]] = [(url, "page") for url in self.settings.start]
+        seeds += [(url, "sitemap") for url in self.settings.sitemaps or ()]
+        seeds += [(url, "feed") for url in self.settings.feeds]
+        for url, kind in seeds:
+            if cleaned := clean(url):
+                yield Found(key(cleaned), cleaned, kind)
+
+    def close(self) -> None:
+        if not self.in_flight and not self.left and not self.frontier.queued():
+            self.frontier.note("finished", str(self.frontier.edition))
+        self.archive.close()
+        self.frontier.close()
+        self._lock.close()
+
+    # What is asked for next
+
+    def next(self) -> Queued | None:
+        """A URL to ask for, None while there is none or enough are in flight."""
+        if self.left or len(self.in_flight) >= self.settings.concurrency:
+            return None
+        room = self.settings.max_pages - self.frontier.answered()
+        if room <= 0:
+            self.frontier.settle_rest("over_budget", f"max_pages = {self.settings.max_pages}", self.in_flight)
+            return None
+        queued = self.frontier.next(self.in_flight, now()) if len(self.in_flight) < room else None
+        if queued is not None:
+            self.in_flight.add(queued.number)
+        return queued
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something of it is still to be done in this crawl."""
+        return bool(self.in_flight) or (not self.left and self.frontier.any_queued())
+
+    # What a page bears
+
+    def found(self, links: Iterable[str], depth: int, kind: Kind = "page") -> tuple[list[Found], int]:
+        """The URLs of this site among `links`, with a verdict where settings keep them away, and how many lie on other hosts."""
+        inside: list[Found] = []
+        outside = 0
+        for url in links:
+            if not self.settings.covers(urlsplit(url).hostname or ""):
+                outside += 1
+                continue
+            verdict, rule = self._kept_away(url, depth, kind)
+            inside.append(Found(key(url), url, kind, depth, 0, verdict or None, rule))
+        return inside, outside
+
+    def _kept_away(self, url: str, depth: int, kind: Kind) -> tuple[str, str]:
+        if rule := trap(url):
+            return "denied", rule
+        if denied := next((pattern.pattern for pattern in self._deny if pattern.search(url)), None):
+            return "denied", f"deny: {denied}"
+        if kind == "page" and self._allow and not any(pattern.search(url) for pattern in self._allow):
+            return "denied", "no pattern of allow matches"
+        if depth > self.settings.max_depth:
+            return "too_deep", f"max_depth = {self.settings.max_depth}"
+        return "", ""
+
+    # What became of it
+
+    def settle(
+        self,
+        queued: Queued,
+        settled: Settled,
+        found: Iterable[Found] = (),
+        *,
+        off_site: int = 0,
+        answered: bool = True,
+    ) -> None:
+        self.frontier.settle(
+            queued.number,
+            settled,
+            found,
+            via=queued.url,
+            warc_end=self.archive.end,
+            answered=answered,
+            off_site=off_site,
+        )
+        self.in_flight.discard(queued.number)
+        self.pages += settled.verdict == "page"
+
+    def defer(self, queued: Queued, due: float, why: str) -> None:
+        self.frontier.defer(queued.number, due, why)
+        self.in_flight.discard(queued.number)
+
+    def release(self, queued: Queued) -> None:
+        """Puts back what was not asked for, as the crawl is being stopped."""
+        self.in_flight.discard(queued.number)
+
+    def pause(self, seconds: float) -> None:
+        self.paused_until = max(self.paused_until, now() + seconds)
+
+    async def rest(self, queued: Queued, stopping: asyncio.Event) -> None:
+        """Waits until this URL may be asked for, or the crawl is being stopped."""
+        while not stopping.is_set() and (seconds := max(queued.due, self.paused_until) - now()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), seconds)
+
+    def store(
+        self, exchange: Exchange, *, via: str = "", rights: str = "", revisit: tuple[str, str, str] | None = None
+    ) -> str:
+        return self.archive.write(exchange, via=via, rights=rights, revisit=revisit)
+
+
+def _locked(folder: Path, host: str) -> IO[str]:
+    """The lock of a site's folder, which goes with the process that holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / "lock").open("a+")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise YisangError(
+            f"{host} is being crawled into {folder} by another process. Two crawls would be two visitors to the site: wait for it, or stop it."
+        ) from error
+    return file
