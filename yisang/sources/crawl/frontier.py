@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS urls (
     fetched TEXT NOT NULL DEFAULT '', seen TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS queue ON urls (depth, number) WHERE verdict IS NULL;
-CREATE TABLE IF NOT EXISTS origins (origin TEXT NOT NULL, what TEXT NOT NULL, status INTEGER NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL,
+CREATE TABLE IF NOT EXISTS origins (origin TEXT NOT NULL, what TEXT NOT NULL, status INTEGER NOT NULL, verdict TEXT NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL,
     why TEXT NOT NULL, fetched REAL NOT NULL, PRIMARY KEY (origin, what));
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
@@ -99,9 +99,10 @@ class Settled:
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What a scheme, host and port answered for robots.txt or tdmrep.json. status 0: it could not be fetched, `why` says how."""
+    """What a scheme, host and port answered for robots.txt or tdmrep.json. status 0: it could not be fetched; `verdict` and `why` say how."""
 
     status: int
+    verdict: str
     type: str
     body: bytes
     why: str
@@ -281,14 +282,14 @@ class Frontier:
 
     def origin(self, origin: str, what: str) -> Origin | None:
         row = self._db.execute(
-            "SELECT status, type, body, why, fetched FROM origins WHERE origin = ? AND what = ?", (origin, what)
+            "SELECT status, verdict, type, body, why, fetched FROM origins WHERE origin = ? AND what = ?", (origin, what)
         ).fetchone()
         return Origin(*row) if row else None
 
     def keep_origin(self, origin: str, what: str, answer: Origin, warc_end: tuple[str, int] | None = None) -> None:
         with self._transaction():
-            row = (origin, what, answer.status, answer.type, answer.body, answer.why, answer.fetched)
-            self._db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            row = (origin, what, answer.status, answer.verdict, answer.type, answer.body, answer.why, answer.fetched)
+            self._db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             self._counts(warc_end, False, 0)
 
     # Reading

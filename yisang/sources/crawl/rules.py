@@ -33,19 +33,21 @@ WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522,
 
 
 class Unfetched(Exception):
-    """An address could not be asked, or not to the end. `final`: another try cannot help."""
+    """An address could not be asked, or not to the end. verdict: as of a URL. final: another try cannot help."""
 
-    def __init__(self, why: str, final: bool = False):
+    def __init__(self, verdict: str, why: str, final: bool = False):
         super().__init__(why)
-        self.final = final
+        self.verdict, self.why, self.final = verdict, why, final
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds for one origin."""
+    """What holds for one origin. verdict, why: of each of its URLs, where the origin cannot be reached at all."""
 
     robots: Robots
     tdmrep: TdmRep
+    verdict: str = ""
+    why: str = ""
 
     def before(self, agent: str, url: str) -> list[Signal]:
         """What is known of a URL before it is asked for."""
@@ -76,7 +78,10 @@ class Keeper:
         return await asyncio.shield(known[1])
 
     async def _find(self, site: Site, origin: str) -> Rules:
-        answer = await self._answer(site, origin, ROBOTS, Robots.unreachable("not asked yet"))
+        answer = await self._answer(site, origin, ROBOTS)
+        if answer.verdict in ("private_address", "unreachable"):
+            closed = Robots.unreachable(answer.why), TdmRep.unreadable(answer.why)
+            return Rules(*closed, verdict=answer.verdict, why=answer.why)
         robots = (
             Robots.unreachable(answer.why) if not answer.status else Robots.from_response(answer.status, answer.body)
         )
@@ -88,7 +93,7 @@ class Keeper:
         if not allowed.allowed:
             # Nobody may look, so nobody knows: closed, like every opt-out that cannot be read.
             return Rules(robots, TdmRep.unreadable(f"robots.txt forbids to read it ({allowed.rule})"))
-        answer = await self._answer(site, origin, TDMREP, robots)
+        answer = await self._answer(site, origin, TDMREP)
         tdmrep = (
             TdmRep.unreadable(answer.why)
             if not answer.status
@@ -96,7 +101,7 @@ class Keeper:
         )
         return Rules(robots, tdmrep)
 
-    async def _answer(self, site: Site, origin: str, path: str, robots: Robots) -> Origin:
+    async def _answer(self, site: Site, origin: str, path: str) -> Origin:
         """What an origin answers for a path, from the frontier where that is fresh."""
         known = site.frontier.origin(origin, path)
         if known is not None and now() - known.fetched <= MAX_AGE:
@@ -112,7 +117,7 @@ class Keeper:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause or site.settings.retry_delay * 2 ** (tries - 1))
         if self._stopping.is_set() and (not answer.status or answer.status in WORTH_ANOTHER_TRY):
-            raise Unfetched("the crawl is being stopped")
+            raise Unfetched("", "the crawl is being stopped")
         site.frontier.keep_origin(origin, path, answer, site.archive.end)
         return answer
 
@@ -132,18 +137,18 @@ class Keeper:
                             if target
                             else f"status {exchange.status} without an address"
                         )
-                        return Origin(0, "", b"", why, now()), None
+                        return Origin(0, "too_many_redirects", "", b"", why, now()), None
                     url = target
                     continue
                 body, _ = undo_codings(headers, exchange.body)
             except Unfetched as error:
-                return Origin(0, "", b"", str(error), now()), None if error.final else 0.0
+                return Origin(0, "" if hops else error.verdict, "", b"", error.why, now()), None if error.final else 0.0
             except (BrokenRecord, NoDecoder, TooLarge) as error:
-                return Origin(0, "", b"", str(error), now()), None
+                return Origin(0, "too_large", "", b"", str(error), now()), None
             pause: float | None = 0.0
             if exchange.status in (429, 503) and (asked := retry_after(headers)) is not None:
                 pause = asked if asked <= site.settings.max_wait else None
-            return Origin(exchange.status, headers.get("content-type", ""), body, "", now()), pause
+            return Origin(exchange.status, "", headers.get("content-type", ""), body, "", now()), pause
 
 
 def retry_after(headers: dict[str, str]) -> float | None:

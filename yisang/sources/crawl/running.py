@@ -89,12 +89,13 @@ class _Crawl:
 
         from yisang.sources.crawl.spider import CrawlSpider
 
+        process = AsyncCrawlerProcess(Settings(_settings(self._job)))
+        # Scrapy's own words, which are of use only where something is wrong with it.
         log = logging.FileHandler(self._out / "crawl.log", delay=True)
         log.setLevel(logging.WARNING)
         for name in ("scrapy", "twisted"):
             logging.getLogger(name).handlers = [log]
             logging.getLogger(name).propagate = False
-        process = AsyncCrawlerProcess(Settings(_settings(self._job)), install_root_handler=False)
         from twisted.internet import reactor
 
         # Before Scrapy installs its caching one, which would keep the first address of a host for ever.
@@ -165,6 +166,7 @@ def _settings(job: Any) -> dict[str, Any]:
     here = "yisang.sources.crawl.spider"
     return {
         "LOG_ENABLED": False,
+        "LOG_INSTALL_ROOT_HANDLER": False,
         "STATS_DUMP": False,
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,

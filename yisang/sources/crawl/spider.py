@@ -51,6 +51,14 @@ class Forbidden(IgnoreRequest):  # type: ignore[misc]
         self.found = found
 
 
+class Unreachable(IgnoreRequest):  # type: ignore[misc]
+    """A URL whose origin did not even tell its rules."""
+
+    def __init__(self, verdict: str, why: str):
+        super().__init__()
+        self.verdict, self.why = verdict, why
+
+
 class Stopping(IgnoreRequest):  # type: ignore[misc]
     """The crawl ends before this URL was asked for."""
 
@@ -171,6 +179,8 @@ class Gate:
         await site.rest(queued, job.stopping)
         if job.stopping.is_set():
             raise Stopping
+        if rules.verdict:
+            raise Unreachable(rules.verdict, f"its robots.txt could not be asked for: {rules.why}")
         found = rules.before(job.sites.agent, request.url)
         if not all(signal.allowed for signal in found):
             raise Forbidden(found)
@@ -210,7 +220,7 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
             response = await self.crawler.engine.download_async(request)
         except Exception as error:
             verdict, why, again = self._cause(error, request)
-            raise Unfetched(f"{verdict}: {why}", final=not again) from error
+            raise Unfetched(verdict, why, final=not again) from error
         exchange = _exchange(request, response)
         site.store(exchange)
         return exchange
@@ -245,6 +255,8 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
                 verdict, rule=deciding.rule, why=f"{deciding.where}: {deciding.why}", rights=rights.as_json()
             )
             site.settle(queued, settled, answered=False)
+        elif isinstance(error, Unreachable):
+            site.settle(queued, Settled(error.verdict, why=error.why), answered=False)
         else:
             verdict, why, again = self._cause(error, request)
             if again and queued.tries + 1 < site.settings.tries:
@@ -268,7 +280,13 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
             return "timeout", f"no whole answer within {request.meta['download_timeout']} seconds", True
         if isinstance(error, DownloadCancelledError):
             return "too_large", f"more than {request.meta['download_maxsize']} bytes as sent", False
-        return "unreachable", f"{type(error).__name__}: {error}", True
+        return "unreachable", _words(error), True
+
+
+def _words(error: BaseException) -> str:
+    """What Twisted says of a failure; it wraps the reasons into one another."""
+    reasons = getattr(error.__cause__, "reasons", None)
+    return "; ".join(reason.getErrorMessage() for reason in reasons) if reasons else f"{type(error).__name__}: {error}"
 
 
 def _pairs(headers: Headers) -> dict[str, str]:
