@@ -11,9 +11,7 @@ The protocol is RFC 9309 (https://www.rfc-editor.org/rfc/rfc9309); where it leav
 - the rule with the most octets decides, Allow where two have as many; a rule that begins with neither `/` nor `*` matches nothing
 - `Allow: /dir/index.html` also allows `/dir/`
 
-Paths compare as RFC 9309 2.2.2 asks, which is more than Google's matcher does: octets that a URL cannot hold are percent-encoded on both
-sides, and an encoded character equals the plain one, save `/ ? # %`. In a query an encoded slash equals a plain one too. Dot segments of the
-asked URL are resolved first, since the server will.
+How paths compare is in `paths`.
 
 Usage preferences: Content-Signal (https://contentsignals.org) and Content-Usage (draft-ietf-aipref-attach, draft-ietf-aipref-vocab).
 """
@@ -27,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from yisang.errors import UsageError
+from yisang.sources.rights.paths import Pattern, open_slashes, patterns, target
 from yisang.sources.rights.signals import Signal
 from yisang.sources.rights.usage import content_signal, content_usage
 
@@ -51,9 +50,6 @@ _NAMES = (
     ("content-signal", ("content-signal",)),
     ("content-usage", ("content-usage",)),
 )
-_SAME_ENCODED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:[]@!$&'()*+,;=")
-_TO_SPELL = re.compile(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
-_ORDINARY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\\@\s]+(/[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]*)").fullmatch
 
 
 class Line(NamedTuple):
@@ -80,25 +76,8 @@ class _Rule(NamedTuple):
     """`rank` orders rules: twice the octets, one more for Allow."""
 
     rank: int
-    parts: tuple[str, ...]
-    anchored: bool
+    pattern: Pattern
     signal: Signal
-
-    def matches(self, path: str) -> bool:
-        """Each part is looked for behind the one before, so that the time is the path's length, however many stars there are."""
-        parts = self.parts
-        if not path.startswith(parts[0]):
-            return False
-        place = len(parts[0])
-        if len(parts) == 1:
-            return not self.anchored or place == len(path)
-        last = len(parts) - 1
-        for part in parts[1:last] if self.anchored else parts[1:]:
-            found = path.find(part, place)
-            if found < 0:
-                return False
-            place = found + len(part)
-        return not self.anchored or (len(path) - len(parts[last]) >= place and path.endswith(parts[last]))
 
 
 class _Rules:
@@ -109,13 +88,14 @@ class _Rules:
         self.usage = usage
         self.exact: dict[str, _Rule] = {}
         self.prefixes: dict[str, _Rule] = {}
-        self.starred: list[_Rule] = []
+        self.starred: list[tuple[str, _Rule]] = []
+        """Each with its longest part: most patterns fail already because the path does not hold it."""
         for rule in sorted(rules, key=lambda rule: -rule.rank):  # of two alike the Allow comes first, and stays
-            plain = rule.parts[0]
-            if len(rule.parts) == 1 and rule.rank // 2 == len(plain) + rule.anchored:
-                (self.exact if rule.anchored else self.prefixes).setdefault(plain, rule)
+            plain, anchored = rule.pattern.parts[0], rule.pattern.anchored
+            if len(rule.pattern.parts) == 1 and rule.pattern.octets == len(plain) + anchored:
+                (self.exact if anchored else self.prefixes).setdefault(plain, rule)
             else:
-                self.starred.append(rule)
+                self.starred.append((max(rule.pattern.parts, key=len), rule))
         self.lengths = sorted({len(prefix) for prefix in self.prefixes})
 
     def best(self, path: str) -> _Rule | None:
@@ -127,10 +107,10 @@ class _Rules:
                 if found is not None:
                     break
         floor = -1 if found is None else found.rank
-        for rule in self.starred:
+        for part, rule in self.starred:
             if rule.rank <= floor:
                 break
-            if rule.matches(path):
+            if part in path and rule.pattern.matches(path):
                 return rule
         return found
 
@@ -194,13 +174,12 @@ class Robots:
         Raises UsageError for an agent that is no product token.
         """
         rules = self._made.get(agent) or self._make(agent)
-        ordinary = _ORDINARY(url)
-        path = ordinary[1] if ordinary and "/." not in url else _target(url)
+        path = target(url)
         if path == "/robots.txt":
             return _ITSELF
         found = rules.best(path)
         if "%2F" in path:
-            other = rules.best(_open_slashes(path))
+            other = rules.best(open_slashes(path))
             if other is not None and (found is None or other.rank > found.rank):
                 found = other
         return rules.nothing if found is None else found.signal
@@ -212,9 +191,9 @@ class Robots:
         rules = self._made.get(agent) or self._make(agent)
         if not rules.usage:
             return []
-        path = _target(url)
-        paths = {path, _open_slashes(path)}
-        found = [(what, rule) for what, rule in rules.usage if any(rule.matches(each) for each in paths)]
+        path = target(url)
+        paths = {path, open_slashes(path)}
+        found = [(what, rule) for what, rule in rules.usage if any(rule.pattern.matches(each) for each in paths)]
         longest = {what: max(rule.rank for kind, rule in found if kind == what) for what, _ in found}
         return [rule.signal for what, rule in found if rule.rank == longest[what] and rule.signal.rule]
 
@@ -316,75 +295,21 @@ def _readable(octets: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
-def _spell(octets: str) -> str:
-    """The one spelling of all that are equivalent; see the head of this module."""
-    return _TO_SPELL.sub(_spelt, octets)
-
-
-def _spelt(match: re.Match[str]) -> str:
-    text = match[0]
-    if len(text) == 1:
-        return f"%{ord(text):02X}"
-    character = chr(int(text[1:], 16))
-    return character if character in _SAME_ENCODED else text.upper()
-
-
-def _target(url: str) -> str:
-    """Path and query of a URL in their one spelling; "/" where it has none."""
-    url = url.strip(_BLANKS).partition("#")[0]
-    for blank in "\t\r\n":  # a browser drops them
-        url = url.replace(blank, "")
-    scheme, mark, rest = url.partition("://")
-    if mark and "/" not in scheme and "?" not in scheme:
-        url = rest
-    else:
-        url = url.removeprefix("//")
-    start = min((place for place in (url.find("/"), url.find("?")) if place >= 0), default=len(url))
-    octets = url[start:].encode("utf-8", "surrogatepass").decode("latin-1")
-    path, mark, query = _spell(octets).partition("?")
-    return (_without_dots(path) if "/." in path else path or "/") + mark + query
-
-
-def _without_dots(path: str) -> str:
-    """RFC 3986 5.2.4."""
-    kept: list[str] = []
-    segments = path.split("/")[1:]
-    for segment in segments:
-        if segment == "..":
-            del kept[-1:]
-        elif segment != ".":
-            kept.append(segment)
-    if segments[-1] in {".", ".."}:
-        kept.append("")
-    return "/" + "/".join(kept)
-
-
-def _open_slashes(path: str) -> str:
-    """With the encoded slashes of the query opened."""
-    before, mark, query = path.partition("?")
-    return before + mark + query.replace("%2F", "/")
-
-
 def _rules(line: Line, whose: str) -> Iterator[_Rule]:
     """The rules that a line stands for; none for an empty one."""
     allow = line.name == "allow"
     signal = Signal("robots", allow, line.text, f"robots.txt line {line.number}", whose)
     if not line.value:
         return
-    yield from _pattern(line.value, allow, signal)
+    yield from _ranked(line.value, allow, signal)
     folder, slash, file = line.value.rpartition("/")
     if allow and slash and file.startswith("index.htm"):
-        yield from _pattern(f"{folder}/$", True, signal)
+        yield from _ranked(f"{folder}/$", True, signal)
 
 
-def _pattern(value: str, allow: bool, signal: Signal) -> Iterator[_Rule]:
-    anchored = value.endswith("$")
-    spelt = [_spell(part) for part in (value[:-1] if anchored else value).split("*")]
-    parts = tuple(part for place, part in enumerate(spelt) if part or place in {0, len(spelt) - 1})
-    opened = tuple(_open_slashes("\0".join(parts)).split("\0"))  # no spelt part holds a NUL
-    rank = 2 * (sum(map(len, opened)) + len(spelt) - 1 + anchored) + allow
-    for each in dict.fromkeys((parts, opened)):
-        yield _Rule(rank, each, anchored, signal)
+def _ranked(value: str, allow: bool, signal: Signal) -> Iterator[_Rule]:
+    for pattern in patterns(value):
+        yield _Rule(2 * pattern.octets + allow, pattern, signal)
 
 
 def _usage(line: Line) -> Iterator[tuple[int, _Rule]]:
@@ -401,5 +326,5 @@ def _usage(line: Line) -> Iterator[tuple[int, _Rule]]:
         if said is None
         else Signal("content-signal", said[0], line.text, where, said[1])
     )
-    for rule in _pattern(path, False, signal):
+    for rule in _ranked(path, False, signal):
         yield (0 if line.name == "content-signal" else 1), rule
