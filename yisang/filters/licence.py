@@ -10,6 +10,9 @@ neither its evidence nor its dates. Here both are required: a registry is a TOML
     category = "Science"
     evidence = "..."              the sentence that says so, or where it stands
     date = "2026-11-01"           when it was read
+    page_may_raise = true         optional: a licence that a page states for itself may be laxer than this (TagLicence)
+
+A registry may also say how to crawl, in tables named `crawl` (at the top and in a site); they are passed over here.
 """
 
 from __future__ import annotations
@@ -34,7 +37,11 @@ LICENCES = Path(__file__).parent / "licences.toml"
 _LETTERS: tuple[Letter, ...] = get_args(Letter)
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _REQUIRED = ("host", "licence", "letter", "category", "evidence", "date")
-_OPTIONAL = ("subdomains",)
+_OPTIONAL = ("subdomains", "page_may_raise")
+_ELSEWHERE = "crawl"
+"""Tables of this name, at the top and in a site, say how to crawl; they are read where that is done and decide nothing about rights."""
+YEAR = 366
+"""Days after which an entry is to be read again: terms change."""
 
 
 def licence(id: str, evidence: str, date: str, letter: Letter | None = None) -> Licence:
@@ -82,14 +89,23 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@functools.cache
+def families() -> tuple[Entry, ...]:
+    """licences.toml as it stands there, with the ports by name."""
+    content = tomllib.loads(LICENCES.read_text("utf-8"))
+    ports = content["ports"]
+    return tuple(msgspec.convert(item | {"ports": ports.get(item.get("ports"), [])}, Entry) for item in content["licence"])
 
 
 @functools.cache
 def table() -> dict[str, Entry]:
     """licences.toml by id in lower case, with versions, ports and aliases spelled out."""
     entries: dict[str, Entry] = {}
-    for item in tomllib.loads(LICENCES.read_text("utf-8"))["licence"]:
-        entry = msgspec.convert(item, Entry)
+    for entry in families():
         ids = [f"{entry.id}-{version}" for version in entry.versions] or [entry.id]
         for id in ids:
             whole = msgspec.structs.replace(entry, id=id)
@@ -98,6 +114,25 @@ def table() -> dict[str, Entry]:
                 f"{id}-{port}".lower(): msgspec.structs.replace(entry, id=f"{id}-{port}") for port in entry.ports
             }
     return entries
+
+
+def stated(id: str, evidence: str, date: str = "") -> Licence:
+    """A licence as a page states it, which may be less than an id of the table: one without a version ("CC-BY"), or with a version or
+    port that the table lacks, goes by the terms of its family; what has none is of letter C."""
+    entry = table().get(id.lower())
+    if entry is None:
+        family = next((family for family in families() if family.versions and _is_of(id, family.id)), None)
+        if family is None:
+            return Licence(id=id, letter="C", evidence=evidence, date=date)
+        entry = msgspec.structs.replace(family, id=id)
+    return Licence(
+        id=entry.id, letter=entry.letter, evidence=evidence, date=date, derive=entry.derive, share_alike=entry.share_alike
+    )
+
+
+def _is_of(id: str, family: str) -> bool:
+    """Whether an id is the family's own, or this with a version behind: CC-BY-5.0 is of CC-BY, CC-BY-SA is not."""
+    return bool(re.fullmatch(re.escape(family) + r"(-[0-9].*)?", id, re.IGNORECASE))
 
 
 def asks_for_attribution(licence: Licence) -> bool:
@@ -126,6 +161,7 @@ class Site:
     licence: Licence
     category: str
     subdomains: bool = False
+    page_may_raise: bool = False
 
 
 class Registry:
@@ -137,14 +173,14 @@ class Registry:
             data = Path(path).read_bytes()
         except OSError as error:
             raise UsageError(f"Registry {path} cannot be read: {error.strerror}.") from error
-        self.digest = hashlib.sha256(data).hexdigest()
         try:
             content = tomllib.loads(data.decode())
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"Registry {path} cannot be read as TOML: {error}.") from error
         items = content.pop("site", [])
+        content.pop(_ELSEWHERE, None)
         if content:
-            raise UsageError(f"Registry {path}: unknown key {min(content)!r}; it may only hold [[site]] tables.")
+            raise UsageError(f"Registry {path}: unknown key {min(content)!r}; it may only hold [[site]] tables and [crawl].")
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise UsageError(f"Registry {path}: `site` is no list of tables. Write [[site]], not [site].")
         self.sites: dict[str, Site] = {}
@@ -153,6 +189,31 @@ class Registry:
             if site.host in self.sites:
                 raise UsageError(f"Registry {path}, site {site.host}: host is there twice. Remove one of the two.")
             self.sites[site.host] = site
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the entries say about rights, in the order of their hosts; how to crawl is none of it, so that a changed delay
+        makes no run begin again."""
+        entries = [msgspec.to_builtins(self.sites[host]) for host in sorted(self.sites)]
+        return hashlib.sha256(msgspec.json.encode(entries, order="sorted")).hexdigest()
+
+    def outdated(self, today: datetime.date, days: int = YEAR) -> tuple[Site, ...]:
+        """The entries that were read more than `days` days before this day, the oldest first. Which day it is, the caller says: a step has
+        no clock."""
+        limit = today - datetime.timedelta(days=days)
+        old = [site for site in self.sites.values() if datetime.date.fromisoformat(site.licence.date) < limit]
+        return tuple(sorted(old, key=lambda site: (site.licence.date, site.host)))
+
+    def age_warning(self, today: datetime.date) -> str:
+        """One line that names how many entries are older than a year and the oldest of them; "" where none is."""
+        old = self.outdated(today)
+        if not old:
+            return ""
+        hosts = ", ".join(f"{site.host} ({site.licence.date})" for site in old[:3]) + (", ..." if len(old) > 3 else "")
+        return (
+            f"Registry {self.path}: {len(old)} of {len(self.sites)} entries were read more than a year ago: {hosts}. "
+            "Terms change; read them again and write the new date."
+        )
 
     def for_host(self, host: str) -> Site | None:
         """The entry of this host, or the nearest one above it if that says `subdomains = true`."""
@@ -173,8 +234,8 @@ class Registry:
 
 def _site(item: dict[str, Any], where: str) -> Site:
     for key in item:
-        if key not in _REQUIRED + _OPTIONAL:
-            known = ", ".join(_REQUIRED + _OPTIONAL)
+        if key not in (*_REQUIRED, *_OPTIONAL, _ELSEWHERE):
+            known = ", ".join((*_REQUIRED, *_OPTIONAL, _ELSEWHERE))
             raise UsageError(f"{where}: unknown key {key!r}; known are {known}.")
     fields = dict(item)
     # TOML has dates of its own; both ways of writing one are taken.
@@ -185,8 +246,9 @@ def _site(item: dict[str, Any], where: str) -> Site:
             raise UsageError(f"{where}: {key} is missing.")
         if not isinstance(fields[key], str) or not fields[key].strip():
             raise UsageError(f"{where}: {key} is {fields[key]!r}; it must be a text that is not empty.")
-    if not isinstance(fields.get("subdomains", False), bool):
-        raise UsageError(f"{where}: subdomains is {fields['subdomains']!r}; it must be true or false.")
+    for key in _OPTIONAL:
+        if not isinstance(fields.get(key, False), bool):
+            raise UsageError(f"{where}: {key} is {fields[key]!r}; it must be true or false.")
     try:
         host = _host(fields["host"])
     except ValueError as error:
@@ -198,6 +260,7 @@ def _site(item: dict[str, Any], where: str) -> Site:
         _licence(fields["licence"], fields["evidence"], fields["date"], fields["letter"], where),
         fields["category"],
         fields.get("subdomains", False),
+        fields.get("page_may_raise", False),
     )
 
 
