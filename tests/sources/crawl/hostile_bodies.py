@@ -105,15 +105,16 @@ LATER = Host(
     },
     expected=_all(dict.fromkeys(("/429-seconds", "/503-seconds", "/429-date", "/503-date", "/500-once"), "page")),
 )
+STAYING = (429, 503, 500, 403, 404, 410, 451, 599)
 NEVER = Host(
     name="never-well.example",
     about="errors that stay, 503 among them",
     group="retry",
     pages={
-        "/": _linked("/503", "/500", "/403", "/404", "/410", "/451", "/599"),
-        **{f"/{status}": missing(status) for status in (503, 500, 403, 404, 410, 451, 599)},
+        "/": _linked(*(f"/{status}" for status in STAYING)),
+        **{f"/{status}": missing(status) for status in STAYING},
     },
-    expected=_all({f"/{status}": f"http_{status}" for status in (503, 500, 403, 404, 410, 451, 599)}),
+    expected=_all({f"/{status}": f"http_{status}" for status in STAYING}),
 )
 TOMORROW = Host(
     name="tomorrow.example",

@@ -23,7 +23,9 @@ def _opting(name: str, about: str, denied: dict[str, Answer], allowed: dict[str,
         group="opt-out",
         pages={**denied, **allowed, **wellknown},
         start=targets,
-        expected=dict.fromkeys(allowed, "page") | dict.fromkeys(denied, "opt_out"),
+        # What is no HTML and says no besides may be told either way.
+        expected=dict.fromkeys(allowed, "page")
+        | {target: "opt_out|not_html" if target.endswith(".pdf") else "opt_out" for target in denied},
     )
 
 
@@ -41,6 +43,7 @@ HEADERS = _opting(
         "/noindex": _tag("NoIndex"),
         "/list": _tag("noarchive, noai"),
         "/ours": _tag("yisang: noai"),
+        "/paper.pdf": data("application/pdf", b"%PDF-1.7", ("X-Robots-Tag", "noai")),
         "/two": page("둘", headers=[("X-Robots-Tag", "otherbot: noarchive"), ("x-robots-tag", "yisang: noindex")]),
     },
     {
@@ -79,6 +82,8 @@ TDM = _opting(
         "/header": page("header", headers=[("TDM-Reservation", "1")]),
         "/policy": page("policy", headers=[("tdm-reservation", "1"), ("tdm-policy", "http://tdm.example/policy.json")]),
         "/meta": page("meta", head=_meta("tdm-reservation", "1")),
+        # Neither 0 nor 1: what cannot be read does not allow.
+        "/unreadable": page("unreadable", headers=[("tdm-reservation", "perhaps")]),
     },
     {
         "/": page("표지"),
