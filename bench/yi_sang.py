@@ -27,9 +27,9 @@ from yisang.pipelines.planning import plan_text, recipe_plan
 from yisang.pipelines.recipe import load
 from yisang.pipelines.report import books_text
 from yisang.pipelines.run import run_recipe
-from yisang.quickstart.fetch import fetch
 from yisang.quickstart.server import serve
-from yisang.quickstart.web import build_web, load_web
+from yisang.quickstart.web import build_web, sites_of
+from yisang.sources.crawl.child import crawl_in_child
 
 INPUTS = Path(__file__).parent / "yi_sang_inputs"
 BESIDE = "../../../shared/data"
@@ -84,10 +84,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    pages = given.out / "pages.warc.gz"
-    if not pages.exists():
-        with serve(build_web()) as address:
-            fetch(load_web().seeds, address, pages)
+    pages = given.out / "pages"
+    with serve(build_web()) as (ip, port):
+        crawl_in_child(str(sites_of("ko")), str(pages), connect_to=f"{ip}:{port}")
     files = written(given.out)
     if not data_folder().is_dir():
         print(f"No data of others at {data_folder()}: the web, the tasks and the exam pool alone are read.")

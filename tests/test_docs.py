@@ -346,7 +346,7 @@ def test_the_walk_through_passes_ruff_and_mypy(changed: Path):
 
 
 def test_the_walk_through_stands_in_the_recipe(changed: Path, quickstart: Quickstart):
-    pages = quickstart.folders["CONTRIBUTING.md"] / "out" / "quickstart.warc.gz"
+    pages = quickstart.folders["CONTRIBUTING.md"] / "out" / "quickstart-web"
     done = yisang(f"yisang plan quickstart --inputs {pages}", changed, PYTHONPATH=str(changed))
     assert done.returncode == 0, done.stdout
     assert "max_url_share: filters.url_share.MaxUrlShare(high=0.5)" in done.stdout

@@ -60,12 +60,19 @@ def test_it_says_who_its_teacher_is_and_prints_the_funnel(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("reason", "case"),
-    [("too_short", "too_short"), ("too_long", "too_long"), ("http_status", "not_found"), ("not_html", "not_html")],
+    [("too_short", "too_short"), ("too_long", "too_long")],
 )
 def test_what_was_planted_leaves_for_its_reason(drops: list[dict[str, Any]], reason: str, case: str) -> None:
     licensed = {url for url in PLANTED[case] if url not in urls(drops, "licence_B") | urls(drops, "licence_C")}
     assert licensed
     assert urls(drops, reason) == licensed
+
+
+def test_what_is_no_page_is_told_by_its_verdict(folder: Path) -> None:
+    books = json.loads((folder / "out/quickstart/books.json").read_text())
+    (source,) = books["sources"]
+    verdicts = {"http_404": "not_found", "not_html": "not_html", "robots": "disallowed"}
+    assert source["passed_over"] == {verdict: len(PLANTED[case]) for verdict, case in verdicts.items()}
 
 
 def test_pages_in_english_and_copies_leave(drops: list[dict[str, Any]]) -> None:
@@ -146,20 +153,28 @@ def test_a_second_quickstart_fetches_and_asks_nothing_again(folder: Path) -> Non
     before = (folder / "out/quickstart/books.json").read_bytes()
     done = yisang(folder, *SCRIPTED)
     assert done.returncode == 0, done.stderr
-    assert "were fetched before" in done.stderr
+    assert "Everything was crawled before" in done.stderr
     assert "Everything is done already" in done.stderr
     assert (folder / "out/quickstart/books.json").read_bytes() == before
 
 
-def test_pages_of_another_web_are_fetched_again(folder: Path, tmp_path: Path) -> None:
-    """Of an older release, or whatever else stands under that name."""
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "quickstart.warc.gz").write_bytes(b"something else")
+def test_pages_of_another_web_are_crawled_again(folder: Path, tmp_path: Path) -> None:
+    """Of an older release: its mark is another one."""
+    (tmp_path / "out" / "quickstart-web" / "dapbang.example").mkdir(parents=True)
+    (tmp_path / "out" / "quickstart-web" / "web.sha256").write_text("of another web")
     done = yisang(tmp_path, *SCRIPTED)
     assert done.returncode == 0, done.stderr
-    assert "were fetched before" not in done.stderr
+    assert "was crawled before" not in done.stderr
     shown = [yisang(where, "show", "out/quickstart", "--json").stdout for where in (folder, tmp_path)]
     assert shown[0] == shown[1]
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out" / "quickstart-web").mkdir(parents=True)
+    (tmp_path / "out" / "quickstart-web" / "thesis.tex").write_text("three years of work")
+    done = yisang(tmp_path, *SCRIPTED)
+    assert (done.returncode, "holds something else" in done.stderr) == (2, True)
+    assert (tmp_path / "out" / "quickstart-web" / "thesis.tex").read_text() == "three years of work"
 
 
 def test_beam_makes_the_same_corpus(folder: Path) -> None:

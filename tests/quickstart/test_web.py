@@ -1,4 +1,4 @@
-"""The quickstart's web holds what it promises, its server answers by host, and the fetcher stores it all."""
+"""The quickstart's web holds what it promises, its server answers by host, and a crawl finds it all."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import json
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin, urlsplit
 
-import httpx
 import pytest
 from lxml import html
-from warcio.archiveiterator import ArchiveIterator
 
+from yisang import __version__
 from yisang.quickstart import web as web_module
-from yisang.quickstart.fetch import USER_AGENT, FetchReport, fetch
 from yisang.quickstart.layouts import Post
 from yisang.quickstart.server import Seen, serve
-from yisang.quickstart.web import WEBS, Response, build_web, digest_of, load_posts, load_web, planted
+from yisang.quickstart.web import WEBS, Response, build_web, digest_of, load_posts, load_web, planted, sites_of
+from yisang.records import Page
+from yisang.sources.crawl import Crawl
+from yisang.sources.crawl.child import crawl_in_child
+from yisang.sources.crawl.sites import read_sites
 from yisang.tasks.wording import recognise
 
 LETTERS = {
@@ -36,7 +36,7 @@ LETTERS = {
 }
 CATEGORIES = {"Code", "Exams", "Math", "Legal", "Korean", "Science", "Daily", "Finance", "Medical"}
 WEB = build_web()
-HOSTS, SEEDS, UNLICENSED_HOST = load_web().hosts, load_web().seeds, load_web().unlicensed
+HOSTS, UNLICENSED_HOST = load_web().hosts, load_web().unlicensed
 PLANTED = planted()
 POSTS = {post.url: post for post in load_posts()}
 GENERATED_HOST = "semmaru.example"
@@ -112,7 +112,7 @@ def test_there_are_enough_pages_and_hosts() -> None:
     assert len(WRITTEN) >= 150
     assert len([post for post in WRITTEN.values() if not post.case]) >= 125
     assert len(HOSTS) >= 7
-    assert tuple(f"http://{host}/" for host in HOSTS) == SEEDS
+    assert {site.start for site in read_sites(sites_of("ko")).sites} == {(f"http://{host}/",) for host in HOSTS}
     assert all(host.endswith(".example") for host, _ in WEB)
     assert {host for host, _ in WEB} == set(HOSTS)
     assert all(len(posts_of(host)) >= 8 for host in HOSTS)
@@ -395,112 +395,45 @@ def test_the_server_is_gone_after_its_block() -> None:
         ask(address, "GET", "dapbang.example", "/")
 
 
-@dataclass(frozen=True)
-class Crawl:
-    report: FetchReport
-    requests: list[Seen]
-    folder: Path
-    records: list[tuple[str, str | None, dict[str, str], object, bytes]]
-
-
-@pytest.fixture(scope="module")
-def crawl(tmp_path_factory: pytest.TempPathFactory) -> Crawl:
-    folder = tmp_path_factory.mktemp("crawl")
-    server = serve(WEB)
-    with server as address:
-        report = fetch(SEEDS, address, folder / "web.warc.gz")
-    return Crawl(report, server.requests, folder, list(read_warc(folder / "web.warc.gz")))
-
-
-def read_warc(path: Path) -> Iterator[tuple[str, str | None, dict[str, str], object, bytes]]:
-    with path.open("rb") as file:
-        for record in ArchiveIterator(file, check_digests="raise"):
-            headers = dict(record.rec_headers.headers)
-            uri = record.rec_headers.get_header("WARC-Target-URI")
-            assert record.rec_headers.protocol == "WARC/1.1"
-            yield record.rec_type, uri, headers, record.http_headers, record.content_stream().read()
-
-
 ALLOWED = {f"http://{host}{path}" for host, path in WEB if path != "/robots.txt" and not path.startswith("/admin/")}
 
 
-def test_the_warc_holds_every_page_once_as_it_was_sent(crawl: Crawl) -> None:
-    responses = [(uri, http_headers, body) for kind, uri, _, http_headers, body in crawl.records if kind == "response"]
-    urls = [uri for uri, _, _ in responses]
-    assert urls == sorted(ALLOWED | set(PLANTED["not_found"]))
-    for uri, http_headers, body in responses:
-        if key(uri) in WEB:
-            assert body == WEB[key(uri)].body
-            assert http_headers.get_statuscode() == "200"
-            assert http_headers.get_header("Content-Type") == mime(WEB[key(uri)])
-        else:
-            assert http_headers.get_statuscode() == "404"
-        assert http_headers.get_header("Content-Length") == str(len(body))
+@pytest.fixture(scope="module")
+def crawled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, int], list[Seen], Path]:
+    """URLs by verdict, what the server saw, and the folder."""
+    folder = tmp_path_factory.mktemp("crawl")
+    server = serve(WEB)
+    with server as (ip, port):
+        counts = crawl_in_child(str(sites_of("ko")), str(folder), connect_to=f"{ip}:{port}")
+    return counts, server.requests, folder
 
 
-def test_the_warc_begins_with_its_info_and_pairs_the_requests(crawl: Crawl) -> None:
-    assert crawl.records[0][0] == "warcinfo"
-    assert USER_AGENT.encode() in crawl.records[0][4]
-    responses = {headers["WARC-Record-ID"]: uri for kind, uri, headers, _, _ in crawl.records if kind == "response"}
-    requests = [(uri, headers, sent) for kind, uri, headers, sent, _ in crawl.records if kind == "request"]
-    assert len(crawl.records) == 1 + 2 * len(responses)
-    assert len(requests) == len(responses)
-    for uri, headers, sent in requests:
-        assert responses[headers["WARC-Concurrent-To"]] == uri
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", headers["WARC-Date"])
-        assert sent.get_header("Host") == urlsplit(uri).netloc
-        assert sent.get_header("User-Agent") == USER_AGENT
-        assert sent.statusline.endswith(f"{key(uri)[1]} HTTP/1.1")
+def test_a_crawl_finds_every_page_once_as_it_was_sent(crawled: tuple[dict[str, int], list[Seen], Path]) -> None:
+    counts, _, folder = crawled
+    source = Crawl(str(folder))
+    items = [item for shard in source.shards() for item in source.read(shard)]
+    pages = {page.url: page for page in items if isinstance(page, Page)}
+    html = ALLOWED - set(PLANTED["not_html"])
+    assert set(pages) == html
+    assert {url: page.body for url, page in pages.items()} == {url: WEB[key(url)].body for url in html}
+    assert {page.headers["content-type"] for page in pages.values()} == {mime(WEB[key(url)]) for url in html}
+    assert counts == {
+        "page": len(html),
+        "http_404": len(PLANTED["not_found"]),
+        "not_html": len(PLANTED["not_html"]),
+        "robots": len(PLANTED["disallowed"]),
+    }
 
 
-def test_the_report_counts_what_was_stored(crawl: Crawl) -> None:
-    bodies = [body for kind, _, _, _, body in crawl.records if kind == "response"]
-    missing = len(PLANTED["not_found"])
-    assert crawl.report == FetchReport(
-        pages=len(bodies),
-        bytes=sum(map(len, bodies)),
-        disallowed=len(PLANTED["disallowed"]),
-        by_status={200: len(ALLOWED), 404: missing},
-    )
-
-
-def test_robots_are_asked_first_and_obeyed(crawl: Crawl) -> None:
+def test_robots_are_asked_first_and_obeyed(crawled: tuple[dict[str, int], list[Seen], Path]) -> None:
+    _, requests, _ = crawled
     for host in HOSTS:
-        asked = [seen.path for seen in crawl.requests if seen.host == host]
-        assert asked[0] == "/robots.txt"
-        assert asked[1] == "/"
+        asked = [seen.path for seen in requests if seen.host == host]
+        assert asked[:3] == ["/robots.txt", "/.well-known/tdmrep.json", "/"]
         assert len(asked) == len(set(asked))
-    requested = {f"http://{seen.host}{seen.path}" for seen in crawl.requests}
+    requested = {f"http://{seen.host}{seen.path}" for seen in requests}
     assert requested.isdisjoint(PLANTED["disallowed"])
     assert len(PLANTED["disallowed"]) >= len(HOSTS)
-    assert {seen.user_agent for seen in crawl.requests} == {USER_AGENT}
-
-
-def test_only_the_finished_file_is_left(crawl: Crawl) -> None:
-    assert [path.name for path in crawl.folder.iterdir()] == ["web.warc.gz"]
-
-
-def test_a_failed_fetch_leaves_no_file_that_looks_finished(tmp_path: Path) -> None:
-    with serve(WEB) as address:
-        pass
-    with pytest.raises(httpx.ConnectError):
-        fetch(SEEDS, address, tmp_path / "web.warc.gz")
-    assert not (tmp_path / "web.warc.gz").exists()
-
-
-@pytest.mark.parametrize(
-    ("robots", "paths"),
-    [
-        (Response(404, (), b""), ["/robots.txt", "/", "/a"]),
-        (Response(503, (), b""), ["/robots.txt"]),
-        (Response(200, (), b"User-agent: yisang-quickstart\nDisallow: /a\n"), ["/robots.txt", "/"]),
-    ],
-    ids=["missing", "unreachable", "named"],
-)
-def test_robots_by_status_and_name(robots: Response, paths: list[str], tmp_path: Path) -> None:
-    page = Response(200, (("Content-Type", "text/html"),), b'<a href="/a">a</a><a href="http://b.example/">b</a>')
-    server = serve({("a.example", "/"): page, ("a.example", "/a"): page, ("a.example", "/robots.txt"): robots})
-    with server as address:
-        fetch(["http://a.example/"], address, tmp_path / "a.warc.gz")
-    assert [seen.path for seen in server.requests] == paths
-    assert {seen.host for seen in server.requests} == {"a.example"}
+    assert {seen.user_agent for seen in requests} == {
+        f"yisang-quickstart yisang/{__version__} (+https://example.org/bot)"
+    }

@@ -156,7 +156,7 @@ def project_text(project: Project) -> str:
         ]
     pages, teacher = "'pages/*.warc.gz'", ""
     if project.web:
-        pages, teacher = f"out/quickstart-{code}.warc.gz", " --set taught_by=scripted"
+        pages, teacher = f"out/quickstart-{code}-web", " --set taught_by=scripted"
         lines += [
             f"  yisang quickstart --language {code} --out out/quickstart-{code} --no-student",
             f"      fetches the small {project.name} web that ships with yisang, and shows what a run leaves",

@@ -1,4 +1,4 @@
-"""The quickstart from end to end: serve the shipped web, fetch it, run the recipe, publish to a folder, train a student."""
+"""The quickstart from end to end: serve the shipped web, crawl it, run the recipe, publish to a folder, train a student."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from yisang.pipelines.publish import publish
 from yisang.pipelines.recipe import load
 from yisang.pipelines.report import books_text
 from yisang.pipelines.run import run_recipe
-from yisang.quickstart.fetch import collection_of, fetch
 from yisang.quickstart.server import serve
 from yisang.quickstart.student import Student, check_installed, train_student
-from yisang.quickstart.web import build_web, digest_of, load_web
+from yisang.quickstart.web import build_web, digest_of, load_web, sites_of
+from yisang.sources.crawl.child import crawl_in_child
 from yisang.storage import Folder
 from yisang.teachers import models
 
@@ -34,7 +34,7 @@ def quickstart(
     teacher: str = "",
     student: bool | None = None,
 ) -> None:
-    """Leaves the run in `out` and the data set in `out/published`; the fetched pages lie beside, as `out.warc.gz`, and
+    """Leaves the run in `out` and the data set in `out/published`; the crawled pages lie beside, in `out-web`, and
     so does the student, in `out-student`.
 
     language: of the web. teacher: "mini" or "scripted"; "" is mini where it knows the language. student: whether mini-base is
@@ -57,11 +57,12 @@ def quickstart(
     if not known and not (teacher and student is False):
         say(f"The models that ship know no {name}: `scripted`, which is no model, teaches, and no student is trained.")
     teacher, student = teacher or ("mini" if known else "scripted"), known if student is None else student
-    recipe = load("quickstart", f"{out}.warc.gz", taught_by=teacher, language=language)
     needed = ["torch", "transformers"] if teacher == "mini" else []
     check_installed(needed + (["torch", "transformers", "trl"] if student else []))
-    pages = Path(f"{out}.warc.gz")
-    _fetch_pages(pages, language, say)
+    pages = Path(f"{out}-web")
+    _crawl_web(pages, language, say)
+    # After the crawl, as a recipe reads a folder by what lies there.
+    recipe = load("quickstart", str(pages), taught_by=teacher, language=language)
     say(f"2. Running the recipe `quickstart` on {on} with {workers} worker(s), taught by `{teacher}` → {out}")
     books = run_recipe(recipe, Setting(out=out), on=on, workers=workers, say=say)
     print(books_text(books), flush=True)
@@ -75,22 +76,30 @@ def quickstart(
     print(_next_steps(out, language, teacher, trained, books))
 
 
-def _fetch_pages(pages: Path, language: str, say: Callable[[str], None]) -> None:
-    """Fetches the shipped web into a WARC, unless it lies there already."""
+def _crawl_web(folder: Path, language: str, say: Callable[[str], None]) -> None:
+    """Crawls the shipped web into a folder, unless it lies there already."""
     facts, web = load_web(language), build_web(language)
-    collection = f"quickstart-{digest_of(web)[:16]}"
-    if pages.exists() and collection_of(pages) == collection:
-        say(f"1. Pages were fetched before: {pages}")
-        return
-    say(f"1. Fetching the web that ships with yisang: {len(facts.hosts)} hosts behind a real HTTP server on loopback")
-    pages.parent.mkdir(parents=True, exist_ok=True)
-    with serve(web, facts.words.missing) as address:
-        report = fetch(facts.seeds, address, pages, collection)
-    statuses = ", ".join(f"{count} with status {status}" for status, count in sorted(report.by_status.items()))
-    say(
-        f"   {report.pages} pages ({statuses}), {report.disallowed} not asked for, as robots.txt forbids them → {pages}"
-    )
+    mark = folder / MARK
+    if folder.exists() and (not mark.exists() or mark.read_text() != digest_of(web)):
+        if any(folder.iterdir()) and not mark.exists():
+            raise UsageError(
+                f"{folder} holds something else than the web that ships with yisang. Choose another folder with --out."
+            )
+        # Of another release, whose web is another one.
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(digest_of(web))
+    say(f"1. Crawling the web that ships with yisang: {len(facts.hosts)} hosts behind a real HTTP server on loopback")
+    with serve(web, facts.words.missing) as (ip, port):
+        counts = crawl_in_child(
+            str(sites_of(language)), str(folder), connect_to=f"{ip}:{port}", say=lambda line: say(f"   {line}")
+        )
+    told = f"{counts.pop('page', 0)} pages, {counts.pop('robots', 0)} not asked for, as robots.txt forbids them"
+    say(f"   {', '.join([told, *(f'{count} {verdict}' for verdict, count in sorted(counts.items()))])} → {folder}")
 
+
+MARK = "web.sha256"
+"""Beside the crawl: which web it is of."""
 
 TEACHERS_SAID = {
     "mini": "`mini`, a model of 0.9 million parameters that ships with yisang and knows worded tasks of one kind",
@@ -109,7 +118,7 @@ def _next_steps(out: str, language: str, teacher: str, student: Student | None, 
     given = {"taught_by": (teacher, "mini"), "language": (language, "ko")}
     sets = "".join(f" --set {name}={value}" for name, (value, default) in given.items() if value != default)
     more = f"""
-  {yisang} plan quickstart --inputs {out}.warc.gz{sets} --out {out}
+  {yisang} plan quickstart --inputs {out}-web{sets} --out {out}
       every step with its constants, and what is stored"""
     if student:
         bench = f"tasks:lang={language},mode=none,preset=narrow,context=zoo,ops=1-6,n=10,seed=1"

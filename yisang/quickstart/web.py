@@ -3,7 +3,7 @@
 There is one web per language, and all of it is data, `webs/<language>/`; the same files give the same bytes on every machine:
 
     web.toml          its hosts in order, dead links, what is no page, and the words around the posts
-    sites.toml        the licence registry of its hosts (yisang.filters.licence)
+    sites.toml        the licence registry of its hosts, and how they are crawled (yisang.sources.crawl.sites)
     long.toml         texts that are too long (yisang.quickstart.longtext)
     content/*.toml    the writing, one file per host, named by it without ".example"
 
@@ -78,19 +78,13 @@ class Binary(Link, frozen=True, forbid_unknown_fields=True):
 
 
 class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """web.toml: what a web is beside its writing. unlicensed: the host that stands in no registry. dead: links that lead
-    nowhere."""
+    """web.toml: what a web is beside its writing. unlicensed: the host whose terms nobody knows. dead: links that lead nowhere."""
 
     hosts: tuple[str, ...]
     unlicensed: str
     words: Words
     dead: tuple[Link, ...] = ()
     binary: tuple[Binary, ...] = ()
-
-    @property
-    def seeds(self) -> tuple[str, ...]:
-        """Where a crawl of it begins."""
-        return tuple(f"http://{host}/" for host in self.hosts)
 
 
 def languages() -> tuple[str, ...]:
@@ -108,6 +102,11 @@ def read_toml(language: str, name: str) -> dict[str, Any]:
     return tomllib.loads((WEBS / language / name).read_text(encoding="utf-8"))
 
 
+def sites_of(language: str) -> Path:
+    """The SITES.toml of a language's web."""
+    return WEBS / language / "sites.toml"
+
+
 @cache
 def load_web(language: str = "ko") -> Web:
     """What a language's web is beside its writing."""
@@ -116,8 +115,9 @@ def load_web(language: str = "ko") -> Web:
 
 @cache
 def load_sites(language: str = "ko") -> tuple[Site, ...]:
-    """The hosts in the order of the seeds. Their footers show the evidence that the registry cites."""
-    evidence = {row["host"]: row["evidence"] for row in read_toml(language, "sites.toml")["site"]}
+    """The hosts in the order of web.toml. Their footers show the evidence that the registry cites."""
+    rows = read_toml(language, "sites.toml")["site"]
+    evidence = {row["host"]: row["evidence"] for row in rows if row["licence"] != "unknown"}
     return tuple(_site(language, host, evidence.get(host, "")) for host in load_web(language).hosts)
 
 

@@ -28,6 +28,7 @@ from yisang.errors import UsageError
 from yisang.filters.licence import licence
 from yisang.records import Licence
 from yisang.sources.base import Source
+from yisang.sources.crawl import Crawl
 from yisang.sources.delimited import Csv
 from yisang.sources.exams import Exams
 from yisang.sources.html_files import HtmlFiles
@@ -38,6 +39,7 @@ from yisang.sources.tasks import Tasks
 from yisang.sources.warc import Warc
 
 TYPES: dict[str, type[Any]] = {
+    "crawl": Crawl,
     "csv": Csv,
     "exams": Exams,
     "html": HtmlFiles,
@@ -47,7 +49,7 @@ TYPES: dict[str, type[Any]] = {
     "tasks": Tasks,
     "warc": Warc,
 }
-PAGES = ("html", "warc")
+PAGES = ("crawl", "html", "warc")
 _LICENCE = ("licence", "evidence", "date", "letter")
 
 
@@ -85,6 +87,9 @@ def _source(entry: dict[str, Any], path: Path, where: str) -> Source:
         raise UsageError(f"{where}: {kind} says its own licence. Leave {', '.join(terms)} away.")
     if unknown := sorted(set(entry) - set(hints)):
         raise UsageError(f"{where}: {kind} takes no {unknown[0]!r}; it takes {', '.join(hints)}.")
+    for key in {"folder", "sites"} & set(entry):
+        if isinstance(entry[key], str):
+            entry[key] = _beside(entry[key], path)
     for key in {"paths", "path"} & set(entry):
         given = entry[key] if isinstance(entry[key], list) else [entry[key]]
         if not all(isinstance(item, str) for item in given):

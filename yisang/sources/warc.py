@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, cast
 
+import msgspec
+
 from yisang.records import UNKNOWN_LICENCE, Dead, Licence, Measure, Page, content_id
 from yisang.sources.base import (
     Found,
@@ -36,7 +38,15 @@ from yisang.sources.base import (
     told_others,
     zstd_damage,
 )
-from yisang.sources.http_body import BrokenRecord, NoDecoder, http_response, shorter_than_stated, undo_codings
+from yisang.sources.http_body import (
+    BrokenRecord,
+    NoDecoder,
+    header_fields,
+    http_response,
+    shorter_than_stated,
+    undo_codings,
+)
+from yisang.sources.rights.signals import stored
 from yisang.sources.streams import GZIP_MAGIC
 from yisang.sources.warc_framing import RawRecord, count_by_length, raw_records
 
@@ -52,8 +62,8 @@ class Warc:
     """The HTTP responses, resources and conversions (WET) of web archives, each as a Page.
 
     `body` is as the browser saw it (transfer and content codings undone); `headers` stay as received. A body
-    that its writer or server cut short is kept, with the reason in the measure `truncated`. The place of a record in a
-    `.zst` file is told in the unpacked stream; damage in such a file costs all that follows.
+    that its writer or server cut short is kept, with the reason in the measure `truncated`. `rights` is what a crawl of ours wrote
+    in a metadata record before the response (`yisang.sources.crawl`). The place of a record in a `.zst` file is told in the unpacked stream; damage in such a file costs all that follows.
     """
 
     paths: Paths
@@ -72,6 +82,7 @@ class Warc:
 
     def read(self, shard: Shard) -> Iterator[SourceItem]:
         passed: Counter[str] = Counter()
+        about, rights = "", ""
         with _opened(shard.path) as file:
             for item in raw_records(file, shard.path):
                 if isinstance(item, Dead):
@@ -80,8 +91,11 @@ class Warc:
                 what = _no_page(item)
                 if what:
                     passed[what] += 1
+                    if what == "metadata":
+                        about, rights = item.fields.get("warc-concurrent-to", ""), _stored_rights(item)
                 else:
-                    yield self._page_or_dead(item, shard.path)
+                    own = item.fields.get("warc-record-id", "")
+                    yield self._page_or_dead(item, shard.path, rights if own and own == about else "")
         yield from (PassedOver(what, count) for what, count in sorted(passed.items()))
         yield from told_others(shard)
 
@@ -98,13 +112,13 @@ class Warc:
             except broken:
                 return None
 
-    def _page_or_dead(self, raw: RawRecord, path: str) -> Page | Dead:
+    def _page_or_dead(self, raw: RawRecord, path: str, rights: str) -> Page | Dead:
         try:
-            return self._page(raw, path)
+            return self._page(raw, path, rights)
         except (BrokenRecord, TooLarge, DigestMismatch, NoDecoder) as error:
             return dead(error, f"{path}:{raw.where}")
 
-    def _page(self, raw: RawRecord, path: str) -> Page:
+    def _page(self, raw: RawRecord, path: str, rights: str) -> Page:
         fields, measures = raw.fields, dict[str, Measure]()
         if raw.kind == "response":
             status, headers, stored = http_response(raw.block)
@@ -132,7 +146,18 @@ class Warc:
             category=self.category,
             licence=self.licence or UNKNOWN_LICENCE,
             measures=measures,
+            rights=rights,
         )
+
+
+def _stored_rights(metadata: RawRecord) -> str:
+    """The verdict that a crawl of ours wrote about the record that follows; "" where another wrote the metadata, or none is in it."""
+    text = header_fields(metadata.block.split(b"\n")).get("rights", "")
+    try:
+        stored(text)
+    except msgspec.MsgspecError:  # the field of somebody else, in words of their own
+        return ""
+    return text
 
 
 def _is_zstd(path: str) -> bool:

@@ -1,6 +1,6 @@
 """The quickstart: a small question web into a language-mixed corpus that may be redistributed.
 
-Input is the WARC that `yisang quickstart` fetches from the web of the language that ships with it (Korean: 10 hosts, 1,423 question pages).
+Input is what `yisang quickstart` crawls of the web of the language that ships with it (Korean: 10 hosts, 1,423 question pages).
 Expected: 1,463 pages in, 1,144 examples out (a few more or fewer on another processor). Pages of hosts that may not be redistributed, or whose licence is
 unknown, leave first; then index pages, other languages, what is too short or too long, and copies.
 
@@ -34,8 +34,8 @@ from yisang.pipelines.stages.dedup import NearDuplicates
 from yisang.pipelines.stages.teach import Teach
 from yisang.pipelines.steps import Each, Group
 from yisang.records import Drop, Page
+from yisang.sources.crawl import pages_at
 from yisang.sources.questions import PageToPrompts
-from yisang.sources.warc import Warc
 from yisang.teachers import models
 from yisang.teachers.engines.scripted import revision
 from yisang.teachers.generation import Sampling, Teacher
@@ -79,13 +79,13 @@ def teacher(name: str, language: str) -> Teacher:
     raise UsageError(f"The quickstart has no teacher {name!r}. It has {' and '.join(TEACHERS)}.")
 
 
-def build(inputs: str = "out/quickstart.warc.gz", taught_by: str = "mini", language: str = "ko") -> Recipe:
-    """inputs: the WARC file. taught_by: one of TEACHERS. language: of the web, whose registry tells its licences."""
+def build(inputs: str = "out/quickstart-web", taught_by: str = "mini", language: str = "ko") -> Recipe:
+    """inputs: the folder of the crawl, or WARC files. taught_by: one of TEACHERS. language: of the web, whose registry tells its licences."""
     sites = files("yisang.quickstart") / "webs" / language / "sites.toml"
     return Recipe(
         name="quickstart",
         version="1",
-        source=Warc(inputs, name="quickstart-web"),
+        source=pages_at(inputs, "quickstart-web"),
         steps=(
             Each(TagSite(str(sites)), name="licence"),
             # Add "B" to train on more than you may publish.

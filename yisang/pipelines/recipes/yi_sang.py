@@ -54,9 +54,9 @@ from yisang.pipelines.stages.translate import Translate
 from yisang.pipelines.steps import Each, Group, Step
 from yisang.records import Drop, Letter, Page, Prompt, Record, Trace
 from yisang.sources.base import Source
+from yisang.sources.crawl import pages_at
 from yisang.sources.declared import declared_sources
 from yisang.sources.questions import PageToPrompts
-from yisang.sources.warc import Warc
 from yisang.teachers.generation import Sampling
 from yisang.teachers.prompts import MixedPrompt, Placement
 
@@ -197,7 +197,7 @@ def grading(settings: Settings) -> GradeSettings:
 
 def sources(settings: Settings) -> tuple[Source, ...]:
     """The crawled pages, and what the file of sources declares."""
-    pages: tuple[Source, ...] = (Warc(settings.inputs, name="pages"),) if settings.inputs else ()
+    pages: tuple[Source, ...] = (pages_at(settings.inputs, "pages"),) if settings.inputs else ()
     return pages + (declared_sources(settings.sources) if settings.sources else ())
 
 

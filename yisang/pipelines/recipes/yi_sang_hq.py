@@ -8,7 +8,7 @@ Expected, as printed there: about 1.8 million rows of the four categories; 62,00
 are) and 66,000 of Exams, which are 251,000. The paper's "260k" is that sum rounded, or another; the set on the Hub has 284,000 rows. The
 benchmarks took some 0.7 % (25,900 of 3.7 million). How many rows the length and the shakedown took is not printed.
 
-    yisang run yi_sang_hq --inputs out/quickstart.warc.gz --set taught_by=scripted --set benchmarks=benchmarks.toml --set scale=0.01 --out out/hq
+    yisang run yi_sang_hq --inputs out/quickstart-web --set taught_by=scripted --set benchmarks=benchmarks.toml --set scale=0.01 --out out/hq
 """
 
 from __future__ import annotations

@@ -8,6 +8,6 @@ spider     Scrapy's part                      running    a crawl from beginning 
 source     Crawl                              child      a crawl in a process of its own
 """
 
-from yisang.sources.crawl.source import Crawl
+from yisang.sources.crawl.source import Crawl, pages_at
 
-__all__ = ["Crawl"]
+__all__ = ["Crawl", "pages_at"]

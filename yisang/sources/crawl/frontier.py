@@ -282,7 +282,8 @@ class Frontier:
 
     def origin(self, origin: str, what: str) -> Origin | None:
         row = self._db.execute(
-            "SELECT status, verdict, type, body, why, fetched FROM origins WHERE origin = ? AND what = ?", (origin, what)
+            "SELECT status, verdict, type, body, why, fetched FROM origins WHERE origin = ? AND what = ?",
+            (origin, what),
         ).fetchone()
         return Origin(*row) if row else None
 

@@ -134,6 +134,13 @@ class Crawl:
         return sum(counts.get(verdict, 0) for verdict in ("page", "opt_out", "error"))
 
 
+def pages_at(inputs: str, name: str) -> Crawl | Warc:
+    """The pages that a command line names: the folder of a crawl, or WARC files (a path, a folder, a pattern)."""
+    if "://" not in inputs and any(Path(inputs).glob(f"*/{FRONTIER}")):
+        return Crawl(inputs, name=name)
+    return Warc(inputs, name=name)
+
+
 def _opened(path: Path) -> Frontier:
     if not path.exists():
         raise YisangError(f"There is no frontier at {path}: the crawl that should have made it did not run.")
