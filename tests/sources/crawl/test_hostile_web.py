@@ -235,6 +235,14 @@ def test_expectations_name_what_links_lead_to_and_nothing_else(host):
     assert seen - hidden - set(expected) - set(optional([host])) == set()
 
 
+def test_an_entity_that_was_followed_is_told_from_one_that_was_left_out():
+    (host,) = choose("maps-bomb")
+    assert not host.forbids("/external/")
+    assert host.forbids("/external/trapped")
+    assert host.forbids("/trap.dtd")
+    assert not host.forbids("/sound/1")
+
+
 def test_what_is_expected_of_a_page_and_what_is_forbidden_agree():
     for host in HOSTS:
         for target, verdict in host.expected.items():
