@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -140,10 +140,11 @@ async def serve(port: int, log: Path) -> None:
         server = await asyncio.start_server(state.connection, "127.0.0.1", port, limit=HEAD_LIMIT)
         state.port = server.sockets[0].getsockname()[1]
         # Other names of the machine too, where it has them: a crawler that goes there must be seen.
+        six = None
         with contextlib.suppress(OSError):
-            await asyncio.start_server(state.connection, "::1", state.port, limit=HEAD_LIMIT)
+            six = await asyncio.start_server(state.connection, "::1", state.port, limit=HEAD_LIMIT)
         print(state.port, flush=True)
-        async with server:
+        async with server, six or contextlib.nullcontext():
             await server.serve_forever()
 
 
@@ -165,14 +166,21 @@ class Web:
                 found.setdefault(entry["number"], {"done": False, "answered": None, "sent": 0}).update(entry)
         return list(found.values())
 
-    def turn(self, number: int) -> None:
-        """From now on pages are as they are at the second (third, …) visit."""
+    def get(
+        self, host: str, target: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """One request on a connection of its own: the answer and its body as it came over the wire."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request("GET", f"/{number}", headers={"Host": CONTROL})
-            connection.getresponse().read()
+            connection.request("GET", target, headers={"Host": host, "User-Agent": "yisang tests", **(headers or {})})
+            answer = connection.getresponse()
+            return answer, answer.read()
         finally:
             connection.close()
+
+    def turn(self, number: int) -> None:
+        """From now on pages are as they are at the second (third, …) visit."""
+        self.get(CONTROL, f"/{number}")
 
     def sites_toml(self, hosts: Iterable[Host], **crawl: object) -> str:
         """SITES that lead here; `crawl` over the defaults of [crawl]."""

@@ -89,7 +89,7 @@ class Host:
     any is.
     expected   URL → verdict, for each URL that a crawler comes to know
     optional   URLs that a crawler may know or not, with their verdicts
-    forbidden  what must never be asked for: targets, or prefixes ending in *
+    forbidden  what must never be asked for: targets, prefixes ending in *, or prefixes ending in + behind which more must stand
     plumbing   what may be asked for although forbidden (files that say what is forbidden)
     beside     host name → further `expected`, which hold when that host is crawled too
     once       groups of spellings of one URL; at most one request for each group
@@ -130,11 +130,16 @@ class Host:
         """Whether a polite crawler never asks for this target."""
         if target in ("/robots.txt", "/.well-known/tdmrep.json", *self.plumbing):
             return False
-        return any(target == item or (item.endswith("*") and target.startswith(item[:-1])) for item in self.forbidden)
+        return any(_fits(item, target) for item in self.forbidden)
 
     def url(self, target: str) -> str:
         """The address of a target of this host; a whole URL stays."""
         return target if "://" in target else f"http://{self.name}{target}"
+
+
+def _fits(pattern: str, target: str) -> bool:
+    begins = target.startswith(pattern[:-1])
+    return {"*": begins, "+": begins and len(target) >= len(pattern)}.get(pattern[-1], target == pattern)
 
 
 REASONS = {200: "OK", 204: "No Content", 301: "Moved Permanently", 302: "Found", 304: "Not Modified", 404: "Not Found"}

@@ -333,7 +333,7 @@ MAP_BOMBS = Host(
         "/external/": "http_404",
         **{f"/{name}": "" for name in ("bomb.xml.gz", "laughs.xml", "external.xml", "circle-1.xml", "circle-2.xml", "broken.xml", "sound.xml")},
     },
-    forbidden=("/trap*", "/laughs/ha*", "/external/*"),
+    forbidden=("/trap*", "/laughs/+", "/external/+"),
     once=(("/circle-1.xml",), ("/circle-2.xml",)),
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from hostile_answers import Answer, Handler, Host, data, missing, page, plain
@@ -51,8 +52,15 @@ HEADERS = _opting(
         "/all": _tag("all"),
         "/noarchive": _tag("noarchive"),
         "/others": _tag("otherbot: noai"),
-        "/others-too": _tag("otherbot: noindex, noai"),
     },
+)
+
+# The second word belongs to the other crawler too. Of two headers joined into one it could be for all, so caution is right as well.
+HEADERS = dataclasses.replace(
+    HEADERS,
+    pages={**HEADERS.pages, "/others-too": _tag("otherbot: noindex, noai")},
+    start=(*HEADERS.start, "/others-too"),
+    expected={**HEADERS.expected, "/others-too": "page|opt_out"},
 )
 
 META = _opting(
