@@ -80,9 +80,14 @@ class Answers:
     def _redirect(
         self, site: Site, queued: Queued, exchange: Exchange, found: list[Signal], headers: dict[str, str]
     ) -> None:
-        target = clean(headers.get("location", ""), exchange.url) if headers.get("location") else None
-        if target is None:
+        location = headers.get("location", "").strip()
+        if not location:
             settled = Settled(f"http_{exchange.status}", why="a redirect without an address to go to")
+            self._settle(site, queued, exchange, settled, found)
+            return
+        target = clean(location, exchange.url)
+        if target is None:
+            settled = Settled("redirect", target=location, why="to no http or https address")
             self._settle(site, queued, exchange, settled, found)
             return
         if queued.hops >= site.settings.max_redirects:

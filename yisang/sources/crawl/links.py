@@ -190,7 +190,8 @@ def _children(element: etree._Element, name: str) -> Iterator[etree._Element]:
 
 def _locations(element: etree._Element, base: str) -> Iterator[str]:
     for child in _children(element, "loc"):
-        if absolute := clean(child.text or "", base):
+        # An entity inside, which is not resolved, would leave half an address.
+        if not len(child) and (absolute := clean(child.text or "", base)):
             yield absolute
 
 

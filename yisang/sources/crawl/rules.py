@@ -33,11 +33,12 @@ WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522,
 
 
 class Unfetched(Exception):
-    """An address could not be asked, or not to the end. verdict: as of a URL. final: another try cannot help."""
+    """An address could not be asked, or not to the end. final: another try cannot help. verdict: of all URLs there, where nobody is there to
+    answer; "" where somebody is, who did not tell his rules."""
 
-    def __init__(self, verdict: str, why: str, final: bool = False):
+    def __init__(self, why: str, *, verdict: str = "", final: bool = False):
         super().__init__(why)
-        self.verdict, self.why, self.final = verdict, why, final
+        self.verdict, self.final = verdict, final
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,17 @@ class Keeper:
 
     async def _find(self, site: Site, origin: str) -> Rules:
         answer = await self._answer(site, origin, ROBOTS)
-        if answer.verdict in ("private_address", "unreachable"):
+        if answer.verdict:
             closed = Robots.unreachable(answer.why), TdmRep.unreadable(answer.why)
-            return Rules(*closed, verdict=answer.verdict, why=answer.why)
+            return Rules(*closed, verdict=answer.verdict, why=f"its robots.txt could not be asked for: {answer.why}")
         robots = (
             Robots.unreachable(answer.why) if not answer.status else Robots.from_response(answer.status, answer.body)
         )
-        site.delay = max(site.delay, min(robots.crawl_delay(self._agent) or 0.0, site.settings.max_crawl_delay))
+        asked, most = robots.crawl_delay(self._agent) or 0.0, site.settings.max_crawl_delay
+        if asked > most:
+            why = f"robots.txt asks for {asked:.0f} s between two requests, more than max_crawl_delay = {most:.0f}"
+            return Rules(robots, TdmRep.unreadable(why), verdict="over_budget", why=why)
+        site.delay = max(site.delay, asked)
         if site.settings.sitemaps is None:
             found, _ = site.found((one for one in map(clean, robots.sitemaps) if one), 0, "sitemap")
             site.frontier.add(found, via=f"{origin}{ROBOTS}")
@@ -117,7 +122,7 @@ class Keeper:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause or site.settings.retry_delay * 2 ** (tries - 1))
         if self._stopping.is_set() and (not answer.status or answer.status in WORTH_ANOTHER_TRY):
-            raise Unfetched("", "the crawl is being stopped")
+            raise Unfetched("the crawl is being stopped")
         site.frontier.keep_origin(origin, path, answer, site.archive.end)
         return answer
 
@@ -137,14 +142,14 @@ class Keeper:
                             if target
                             else f"status {exchange.status} without an address"
                         )
-                        return Origin(0, "too_many_redirects", "", b"", why, now()), None
+                        return Origin(0, "", "", b"", why, now()), None
                     url = target
                     continue
                 body, _ = undo_codings(headers, exchange.body)
             except Unfetched as error:
-                return Origin(0, "" if hops else error.verdict, "", b"", error.why, now()), None if error.final else 0.0
+                return Origin(0, "" if hops else error.verdict, "", b"", str(error), now()), None if error.final else 0.0
             except (BrokenRecord, NoDecoder, TooLarge) as error:
-                return Origin(0, "too_large", "", b"", str(error), now()), None
+                return Origin(0, "", "", b"", str(error), now()), None
             pause: float | None = 0.0
             if exchange.status in (429, 503) and (asked := retry_after(headers)) is not None:
                 pause = asked if asked <= site.settings.max_wait else None

@@ -18,7 +18,7 @@ from yisang.errors import Stopped, UsageError
 from yisang.sources.crawl.site import Site
 from yisang.sources.crawl.sites import Sites
 
-TELL_EVERY = 5.0
+TELL_EVERY = 10.0
 """Seconds between two lines of progress."""
 
 
@@ -178,8 +178,9 @@ def _settings(job: Any) -> dict[str, Any]:
         "EXTENSIONS": {f"{here}.Throttle": 0},
         "AUTOTHROTTLE_ENABLED": True,
         "AUTOTHROTTLE_START_DELAY": 0.0,
+        # A delay is the least that a site was promised, so nothing is taken off by chance.
         "DOWNLOAD_SLOTS": {
-            host: {"concurrency": site.settings.concurrency, "delay": site.settings.delay}
+            host: {"concurrency": site.settings.concurrency, "delay": site.settings.delay, "jitter": 0.0}
             for host, site in job.open.items()
         },
         "DOWNLOAD_WARNSIZE": 0,

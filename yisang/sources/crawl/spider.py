@@ -21,6 +21,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import (
     CannotResolveHostError,
     DownloadCancelledError,
+    DownloadConnectionRefusedError,
     DownloadTimeoutError,
     IgnoreRequest,
     StopDownload,
@@ -51,8 +52,8 @@ class Forbidden(IgnoreRequest):  # type: ignore[misc]
         self.found = found
 
 
-class Unreachable(IgnoreRequest):  # type: ignore[misc]
-    """A URL whose origin did not even tell its rules."""
+class NotAsked(IgnoreRequest):  # type: ignore[misc]
+    """A URL of an origin that cannot be asked at all, or wants to be asked too seldom."""
 
     def __init__(self, verdict: str, why: str):
         super().__init__()
@@ -180,7 +181,7 @@ class Gate:
         if job.stopping.is_set():
             raise Stopping
         if rules.verdict:
-            raise Unreachable(rules.verdict, f"its robots.txt could not be asked for: {rules.why}")
+            raise NotAsked(rules.verdict, rules.why)
         found = rules.before(job.sites.agent, request.url)
         if not all(signal.allowed for signal in found):
             raise Forbidden(found)
@@ -220,7 +221,8 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
             response = await self.crawler.engine.download_async(request)
         except Exception as error:
             verdict, why, again = self._cause(error, request)
-            raise Unfetched(verdict, why, final=not again) from error
+            nobody = isinstance(error, CannotResolveHostError | DownloadConnectionRefusedError)
+            raise Unfetched(why, verdict=verdict if nobody else "", final=not again) from error
         exchange = _exchange(request, response)
         site.store(exchange)
         return exchange
@@ -255,7 +257,7 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
                 verdict, rule=deciding.rule, why=f"{deciding.where}: {deciding.why}", rights=rights.as_json()
             )
             site.settle(queued, settled, answered=False)
-        elif isinstance(error, Unreachable):
+        elif isinstance(error, NotAsked):
             site.settle(queued, Settled(error.verdict, why=error.why), answered=False)
         else:
             verdict, why, again = self._cause(error, request)
