@@ -40,6 +40,7 @@ FORBIDDEN = [
     "max-snippet:-1 noindex",
     "unavailable_after: 25 Jun 2027 15:00:00 PST, noindex",
     "unavailable_after: Friday, 25-Jun-27 15:00:00 PST, noai",
+    "unavailable_after: 25-Jun-2027 noindex",
     "ｎｏａｉ",
     "no\u200bai",
     "noindex: true",
