@@ -186,6 +186,11 @@ def test_allow_wins_where_both_have_as_many_octets():
         assert allowed(f"User-agent: *\n{text}", "/ab")
 
 
+def test_a_star_counts_as_an_octet():
+    assert not allowed("User-agent: *\nAllow: /ab\nDisallow: /ab*\n", "/ab")
+    assert allowed("User-agent: *\nDisallow: /ab\nAllow: /ab$\n", "/ab")
+
+
 def test_letter_case_of_paths_counts_and_of_names_does_not():
     text = "USER-AGENT: *\ndIsAlLoW: /Secret\n"
     assert not allowed(text, "/Secret")
@@ -362,6 +367,10 @@ def test_bytes_that_are_no_utf_8_stand_for_themselves():
     assert not found.allowed
     assert found.rule == r"Disallow: /\xb0\xd4\xbd\xc3\xc6\xc7"
     assert robots.verdict("yisang", f"{HOST}/게시판").allowed
+
+
+def test_a_line_ends_for_its_reader_where_a_nul_stands():
+    assert not allowed("User-agent: *\nDisallow: /a\0b\n", "/ac")
 
 
 def test_a_long_line_is_cut():
