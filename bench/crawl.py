@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+CONCURRENCY = 4
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "sources" / "crawl"
 
 
@@ -56,7 +57,7 @@ def killed_crawl(folder: Path, kills: int, hosts: int, pages: int, seed: int) ->
     in_flight = killed = 0
     with hostile_web(folder) as web:
         # As fast as the machine can: there is no moment that a kill cannot meet.
-        sites = web.write_sites(folder / "SITES.toml", chosen, delay=0.0, concurrency=4)
+        sites = web.write_sites(folder / "SITES.toml", chosen, delay=0.0, concurrency=CONCURRENCY)
         out = folder / "out"
         while killed < kills:
             asked = requests(web.log_path)
@@ -85,6 +86,8 @@ def killed_crawl(folder: Path, kills: int, hosts: int, pages: int, seed: int) ->
         "pages": len(wanted),
         "requests": len(log),
         "in flight at the kills": in_flight,
+        # Of each host as many as may be asked for at a time; a file of rules is one of them.
+        "allowed in flight": killed * hosts * CONCURRENCY,
         "asked twice": sum(count - 1 for count in counts.values()),
         "pages lost": len(wanted - read),
         "records unread": sum(type(item).__name__ == "Dead" for item in found),

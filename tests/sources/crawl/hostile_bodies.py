@@ -124,8 +124,9 @@ TOMORROW = Host(
     start=("/", "/day", "/year"),
     expected={
         "/": "page|http_503|http_429|over_budget",
-        "/day": "http_503|http_429|over_budget",
-        "/year": "http_429|http_503|over_budget",
+        # Left for another day: the same command asks for them then.
+        "/day": "queued",
+        "/year": "queued",
     },
     most=3,
 )
@@ -223,7 +224,8 @@ SESSIONS = _endless(
 )
 DEEPER = _endless(
     "deeper", "paths that go deeper for ever", "/a/", _deeper, {"max_pages": 1000, "max_depth": DEPTH}, DEPTH + 1,
-    {**{"/" + "a/" * depth: "page" for depth in range(1, DEPTH)}, "/" + "a/" * DEPTH: "page|too_deep"},
+    # A path that repeats itself four times is a trap.
+    {**{"/" + "a/" * depth: "page" for depth in range(1, 4)}, "/a/a/a/a/": "denied"},
 )  # fmt: skip
 
 SMALL = markup("묶인 글", text=KOREAN).encode()

@@ -36,6 +36,7 @@ def robots(
         start=targets,
         crawl=crawl or {},
         expected=dict.fromkeys(allowed, "page") | dict.fromkeys(denied, verdict),
+        optional={"/no-sitemap.xml": "http_404"},
         forbidden=denied if forbidden is None else forbidden,
         plumbing=plumbing,
     )

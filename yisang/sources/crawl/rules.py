@@ -147,7 +147,9 @@ class Keeper:
                     continue
                 body, _ = undo_codings(headers, exchange.body)
             except Unfetched as error:
-                return Origin(0, "" if hops else error.verdict, "", b"", str(error), now()), None if error.final else 0.0
+                return Origin(
+                    0, "" if hops else error.verdict, "", b"", str(error), now()
+                ), None if error.final else 0.0
             except (BrokenRecord, NoDecoder, TooLarge) as error:
                 return Origin(0, "", "", b"", str(error), now()), None
             pause: float | None = 0.0
