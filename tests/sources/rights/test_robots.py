@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from urllib.robotparser import RobotFileParser
 
@@ -357,8 +358,16 @@ def test_a_byte_order_mark_is_skipped(mark):
     assert not allowed(mark + b"User-agent: *\nDisallow: /a\n", "/a")
 
 
-def test_a_file_in_utf_16_is_read():
-    assert not allowed("User-agent: *\nDisallow: /가\n".encode("utf-16"), "/가")
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_read(encoding):
+    assert not allowed("User-agent: *\nDisallow: /가\n".encode(encoding), "/가")
+
+
+def test_a_file_that_is_still_packed_forbids_all():
+    body = gzip.compress(b"User-agent: *\nDisallow: /a\n")
+    found = Robots.from_response(200, body).verdict("yisang", f"{HOST}/b")
+    assert not found.allowed
+    assert "packed" in found.why
 
 
 def test_bytes_that_are_no_utf_8_stand_for_themselves():

@@ -37,6 +37,10 @@ MAX_TEXT = 300
 """Characters of a rule that are quoted."""
 
 _BOM = b"\xef\xbb\xbf"
+_WIDE = {rb"\xff\xfe|\xfe\xff": "utf-16", rb"[\t-\x7f]\0": "utf-16-le", rb"\0[\t-\x7f]": "utf-16-be"}
+"""How a file in UTF-16 begins: with its mark, or else with an ASCII character."""
+_PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""How gzip and Zstandard begin."""
 _END_OF_LINE = re.compile(rb"\r\n|\r|\n")
 _BLANKS = " \t\n\v\f\r"
 _TOKEN = re.compile(r"[A-Za-z_-]*")
@@ -154,7 +158,7 @@ class Robots:
         was not followed, and is as unreadable as an error of the server.
         """
         if 200 <= status < 300:
-            return cls.parse(body)
+            return cls.unreachable("its body is packed") if body.startswith(_PACKED) else cls.parse(body)
         if 400 <= status < 500 and status != 429:
             return cls._for_all(True, f"there is no robots.txt (status {status}), so nothing is forbidden")
         return cls.unreachable(f"status {status}")
@@ -247,10 +251,10 @@ _ITSELF = Signal("robots", True, "", "robots.txt", "robots.txt itself may always
 def lines(body: bytes) -> Iterator[Line]:
     """The lines of a robots.txt that have a known name, in order; numbers count from one."""
     body = _whole_lines(body)
-    if body.startswith(
-        (b"\xff\xfe", b"\xfe\xff")
-    ):  # RFC 9309 2.2.2 lets a crawler bridge an encoding that it recognises
-        body = body.decode("utf-16", "replace").encode()
+    # RFC 9309 2.2.2 lets a crawler bridge an encoding that it recognises; read as bytes, such a file would forbid nothing
+    encoding = next((name for start, name in _WIDE.items() if re.match(start, body)), None)
+    if encoding:
+        body = body.decode(encoding, "replace").encode()
     body = body.removeprefix(next(mark for mark in (_BOM, _BOM[:2], _BOM[:1], b"") if body.startswith(mark)))
     for number, octets in enumerate(_END_OF_LINE.split(body), 1):
         whole = octets[:MAX_LINE].decode("latin-1")
