@@ -29,6 +29,8 @@ ORDER = (
     ("__main__",),
 )
 ONLY_IN = {
+    "scrapy": {"sources/crawl/spider.py", "sources/crawl/running.py"},
+    "twisted": {"sources/crawl/"},
     "apache_beam": {"pipelines/runners/beam.py"},
     "datatrove": {"pipelines/runners/datatrove.py"},
     "torch": {*(f"teachers/engines/{name}.py" for name in ("transformers", "batch", "cache")), "sft/"},

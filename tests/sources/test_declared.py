@@ -92,7 +92,7 @@ def test_a_date_may_be_one_of_toml(tmp_path: Path) -> None:
         ("", r"must hold \[\[source\]\] tables"),
         (f"[other]\n{ROWS}", r"must hold \[\[source\]\] tables"),
         ("[[source]\n", "cannot be read as TOML"),
-        ('[[source]]\ntype = "excel"\n', r"entry 1: type is 'excel'; it must be one of csv"),
+        ('[[source]]\ntype = "excel"\n', r"entry 1: type is 'excel'; it must be one of crawl, csv"),
         (ROWS.replace("evidence", "proof"), "evidence is missing"),
         (ROWS.replace('licence = "CC-BY-4.0"', 'licence = "free"'), "entry 1: .*no licence 'free'"),
         (ROWS.replace('date = "2026-11-01"', 'date = "soon"'), "date is 'soon'"),

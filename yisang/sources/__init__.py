@@ -1,4 +1,4 @@
-"""Where records come from: web archives, HTML files, tables and hubs, and the step from a page to its
+"""Where records come from: crawls, web archives, HTML files, tables and hubs, and the step from a page to its
 questions.
 
 Names are loaded on first use, so that importing this package costs nothing and pulls in no parser.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from yisang.sources.base import InputFile, PassedOver, Shard, Source, SourceItem
+    from yisang.sources.crawl import Crawl
     from yisang.sources.delimited import Csv
     from yisang.sources.exams import Exams
     from yisang.sources.html_files import HtmlFiles
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from yisang.sources.warc import Warc
 
 __all__ = [
+    "Crawl",
     "Csv",
     "Exams",
     "HtmlFiles",
@@ -41,6 +43,7 @@ __all__ = [
 
 _MODULES = {
     "base": ("InputFile", "PassedOver", "Shard", "Source", "SourceItem"),
+    "crawl": ("Crawl",),
     "delimited": ("Csv",),
     "exams": ("Exams",),
     "html_files": ("HtmlFiles",),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import Crawled, command, rows, run
 from hostile import Web
-from hostile_hosts import RECRAWL, RECRAWL_EXPECTED, choose, differences, normal, polite, violations
+from hostile_hosts import RECRAWL, RECRAWL_EXPECTED, choose, differences, normal, polite, repeats, violations
 from warcio.archiveiterator import ArchiveIterator
 
 from yisang.records import Drop, Page
@@ -318,11 +318,13 @@ def test_scrapy_reads_a_robots_txt_of_status_503_as_rules(web: Web, tmp_path: Pa
 
 
 def test_scrapys_jobdir_loses_the_queue_of_a_killed_crawl(web: Web, tmp_path: Path) -> None:
-    url = f"127.0.0.1:{web.port}"
-    with subprocess.Popen([sys.executable, str(TWINS), "jobdir", url, str(tmp_path)]) as process:
+    """What it does then hangs on what of `requests.seen` was flushed: it asks for all once more, or for nothing and ends well."""
+    address, hosts = f"127.0.0.1:{web.port}", polite(1, 60)
+    with subprocess.Popen([sys.executable, str(TWINS), "jobdir", address, str(tmp_path)]) as process:
         while len(web.log()) < 12 and process.poll() is None:
             pass
         process.kill()
-    assert twin("jobdir", url, tmp_path).returncode == 0
-    pages = {entry["target"] for entry in web.log() if entry["host"] == polite(1, 60)[0].name}
-    assert len(pages) < 60
+    assert twin("jobdir", address, tmp_path).returncode == 0
+    lost = 60 - len({entry["target"] for entry in web.log() if entry["host"] == hosts[0].name})
+    # One was in flight at the kill.
+    assert lost or sum(repeats(hosts, web.log()).values()) > 1

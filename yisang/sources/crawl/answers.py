@@ -13,7 +13,7 @@ from yisang.sources.crawl.rules import WORTH_ANOTHER_TRY, retry_after
 from yisang.sources.crawl.site import Site
 from yisang.sources.decode import decode
 from yisang.sources.http_body import BrokenRecord, NoDecoder, undo_codings
-from yisang.sources.rights.optout import follows, page_signals
+from yisang.sources.rights.optout import heard, page_signals
 from yisang.sources.rights.signals import Signal, judge
 
 HTML = frozenset({"text/html", "application/xhtml+xml"})
@@ -153,11 +153,12 @@ class Answers:
         except UnicodeError:
             # Tags are ASCII in every charset of the web, so links and signals stand there all the same.
             text = body.decode("latin-1")
-        found = [*before, *page_signals(headers, text, self._agent)]
+        told, follows = heard(headers, text, self._agent)
+        found = [*before, *told]
         if not judge(found).allowed:
             self._refused(site, queued, exchange, found)
             return
-        links = page_links(text, exchange.url) if follows(headers, text, self._agent) else []
+        links = page_links(text, exchange.url) if follows else []
         inside, outside = site.found(links, queued.depth + 1)
         self._settle(site, queued, exchange, Settled("page"), found, inside, off_site=outside, headers=headers)
 

@@ -99,7 +99,7 @@ class _Crawl:
         from twisted.internet import reactor
 
         # Before Scrapy installs its caching one, which would keep the first address of a host for ever.
-        resolver: Any = reactor.nameResolver  # type: ignore[attr-defined]
+        resolver: Any = reactor.nameResolver
         crawler = process.create_crawler(CrawlSpider)
         ended = process.crawl(crawler, job=self._job, resolver=resolver)
         before = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -107,7 +107,7 @@ class FrontierScheduler(BaseScheduler):  # type: ignore[misc]
         # Here, since Scrapy installs its own resolver just before, and no request can have been made yet.
         guard = Guard(spider.resolver, self._job.named)
         self._job.guard = guard
-        reactor.installNameResolver(guard)  # type: ignore[attr-defined]
+        reactor.installNameResolver(guard)
 
     def has_pending_requests(self) -> bool:
         return not self._job.stopping.is_set() and any(site.waiting for site in self._job.open.values())
