@@ -103,6 +103,8 @@ LATER = Host(
         "/503-date": _later(503, True),
         "/500-once": _once_500,
     },
+    # A client that gives up before it has read a Retry-After would be blamed for not heeding it.
+    crawl={"timeout": 20},
     expected=_all(dict.fromkeys(("/429-seconds", "/503-seconds", "/429-date", "/503-date", "/500-once"), "page")),
 )
 STAYING = (429, 503, 500, 403, 404, 410, 451, 599)
