@@ -98,7 +98,9 @@ def families() -> tuple[Entry, ...]:
     """licences.toml as it stands there, with the ports by name."""
     content = tomllib.loads(LICENCES.read_text("utf-8"))
     ports = content["ports"]
-    return tuple(msgspec.convert(item | {"ports": ports.get(item.get("ports"), [])}, Entry) for item in content["licence"])
+    return tuple(
+        msgspec.convert(item | {"ports": ports.get(item.get("ports"), [])}, Entry) for item in content["licence"]
+    )
 
 
 @functools.cache
@@ -126,7 +128,12 @@ def stated(id: str, evidence: str, date: str = "") -> Licence:
             return Licence(id=id, letter="C", evidence=evidence, date=date)
         entry = msgspec.structs.replace(family, id=id)
     return Licence(
-        id=entry.id, letter=entry.letter, evidence=evidence, date=date, derive=entry.derive, share_alike=entry.share_alike
+        id=entry.id,
+        letter=entry.letter,
+        evidence=evidence,
+        date=date,
+        derive=entry.derive,
+        share_alike=entry.share_alike,
     )
 
 
@@ -180,7 +187,9 @@ class Registry:
         items = content.pop("site", [])
         content.pop(_ELSEWHERE, None)
         if content:
-            raise UsageError(f"Registry {path}: unknown key {min(content)!r}; it may only hold [[site]] tables and [crawl].")
+            raise UsageError(
+                f"Registry {path}: unknown key {min(content)!r}; it may only hold [[site]] tables and [crawl]."
+            )
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise UsageError(f"Registry {path}: `site` is no list of tables. Write [[site]], not [site].")
         self.sites: dict[str, Site] = {}
