@@ -10,24 +10,87 @@ Nothing is fetched: the parser has no network, an external entity is no entity i
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
 
 from yisang.sources.rights.licences.findings import CONTEXT, Region
-from yisang.sources.rights.licences.names import names_creative_commons, of_badge, unwrapped
+from yisang.sources.rights.licences.names import names_creative_commons, of_address, of_badge, unwrapped
 
 MAX_CHARS = 5_000_000
 """Of the HTML of a page; what is beyond is not read, and said."""
 MAX_ELEMENTS = 300_000
 
 _BLOCKS = frozenset(
-    """address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure footer form
-    h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol p pre section summary table tbody td tfoot th thead tr ul""".split()
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "dir",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hgroup",
+        "hr",
+        "legend",
+        "li",
+        "main",
+        "menu",
+        "nav",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
 )
-_SILENT = frozenset("script style template textarea select option svg math iframe object head title noembed".split())
+_SILENT = frozenset(
+    [
+        "script",
+        "style",
+        "template",
+        "textarea",
+        "select",
+        "option",
+        "svg",
+        "math",
+        "iframe",
+        "object",
+        "head",
+        "title",
+        "noembed",
+    ]
+)
 _ROWS = frozenset(("tr", "li"))
 _WHOLES = frozenset(("table", "ul", "ol"))
 _QUOTED = frozenset(("blockquote", "pre", "code", "q", "samp", "kbd"))
@@ -38,19 +101,70 @@ _POST_FOOT = re.compile(r"(?:entry|post|article|card|panel|modal|table|view|boar
 _POST = re.compile(r"(?:^|[^a-z])(?:contents?|article|entry|post|view|bbs|board|cont)(?![a-z])", re.IGNORECASE)
 _ASIDE = re.compile(r"(?:^|[^a-z])(?:sidebar|side-?bar|widget|aside)(?![a-z])", re.IGNORECASE)
 _COMMENTS = frozenset(
-    "comments comment commentlist comment-list comments-area comment-body commentary disqus_thread respond comment-respond replies".split()
+    [
+        "comments",
+        "comment",
+        "commentlist",
+        "comment-list",
+        "comments-area",
+        "comment-body",
+        "commentary",
+        "disqus_thread",
+        "respond",
+        "comment-respond",
+        "replies",
+    ]
 )
 _CAPTIONS = frozenset(
-    "wp-caption wp-caption-text caption thumbcaption image-credit photo-credit image-caption gallery".split()
+    [
+        "wp-caption",
+        "wp-caption-text",
+        "caption",
+        "thumbcaption",
+        "image-credit",
+        "photo-credit",
+        "image-caption",
+        "gallery",
+    ]
 )
 _BOX = re.compile(
     r"licen[cs]e|copy-?right|(?:^|[^a-z])(?:ccl?|kogl|nuri|gongnuri|opentype)(?![a-z])|kogl|openNuri|codeView",
     re.IGNORECASE,
 )
 PART_TYPES = frozenset(
-    """ImageObject VideoObject AudioObject MediaObject MusicRecording Photograph Painting VisualArtwork Drawing 3DModel SoftwareApplication
-    SoftwareSourceCode MobileApplication WebApplication Dataset DataCatalog DataDownload Comment UserComments Product Offer Movie StillImage
-    MovingImage Image Sound Software Clip ImageGallery Map Font""".split()
+    [
+        "ImageObject",
+        "VideoObject",
+        "AudioObject",
+        "MediaObject",
+        "MusicRecording",
+        "Photograph",
+        "Painting",
+        "VisualArtwork",
+        "Drawing",
+        "3DModel",
+        "SoftwareApplication",
+        "SoftwareSourceCode",
+        "MobileApplication",
+        "WebApplication",
+        "Dataset",
+        "DataCatalog",
+        "DataDownload",
+        "Comment",
+        "UserComments",
+        "Product",
+        "Offer",
+        "Movie",
+        "StillImage",
+        "MovingImage",
+        "Image",
+        "Sound",
+        "Software",
+        "Clip",
+        "ImageGallery",
+        "Map",
+        "Font",
+    ]
 )
 """Types of schema.org and of Dublin Core whose licence is not that of the page's text."""
 
@@ -99,7 +213,7 @@ class Element:
     def get(self, name: str) -> str:
         return self.attributes.get(name, "")
 
-    @property
+    @cached_property
     def rels(self) -> tuple[str, ...]:
         return tuple(self.get("rel").lower().split())
 
@@ -134,6 +248,11 @@ class Document:
     def block_text(self, number: int) -> str:
         block = self.blocks[number]
         return self.text[block.start : block.end]
+
+    @cached_property
+    def licences(self) -> list[str | None]:
+        """What licence each of the links leads to (`names.of_address`), None where to none."""
+        return [of_address(self.resolve(link.get("href"))) for link in self.links]
 
     def resolve(self, address: str) -> str:
         """An absolute address, as far as the page's own is known."""
@@ -320,21 +439,21 @@ class _Walk:
 
     def _where(self, tag: str, attributes: dict[str, str], above: Where, element: etree._Element) -> Where:
         changed: dict[str, object] = {}
-        named = f"{attributes.get('class', '')} {attributes.get('id', '')}"[:400]
         if tag not in ("html", "body"):
-            region = _region(tag, attributes, named, above)
+            named = _named(f"{attributes.get('class', '')} {attributes.get('id', '')}"[:400])
+            region = _region(tag, attributes.get("role", "").lower(), named, above)
             if region != above.region:
                 changed["region"] = region
             if not above.part and (part := _part(tag, named, element)):
                 changed["part"] = part
-            if not above.box and _BOX.search(named):
+            if not above.box and named.box:
                 changed["box"] = True
+            if not above.post and (named.post or tag in ("article", "main")):
+                changed["post"] = True
         if tag in _WHOLES:
             changed["rows"] = self.count
         elif tag in _ROWS:
             changed["row"] = self.count
-        if tag in ("article", "main") or (not above.post and _POST.search(named)):
-            changed["post"] = True
         if "itemscope" in attributes:
             kind = attributes.get("itemtype", "").strip().split(" ")[0].rstrip("/").rpartition("/")[2]
             changed["item"] = kind
@@ -380,38 +499,58 @@ _SPACES = re.compile(r"\s+")
 _STILL = re.compile(r"dcmitype/(?:StillImage|MovingImage|Image|Sound|Software|Dataset|PhysicalObject)", re.IGNORECASE)
 
 
-def _region(tag: str, attributes: dict[str, str], named: str, above: Where) -> Region:
-    role = attributes.get("role", "").lower()
+class _Named(NamedTuple):
+    """What the class and the id of an element say that it is."""
+
+    footer: bool
+    footer_outside: bool
+    post_footer: bool
+    post: bool
+    aside: bool
+    box: bool
+    part: str
+
+
+@lru_cache(maxsize=8192)
+def _named(named: str) -> _Named:
+    names = set(named.lower().split())
+    return _Named(
+        footer=bool(_FOOT.search(named)),
+        footer_outside=bool(_FOOT_OUTSIDE.search(named)),
+        post_footer=bool(_POST_FOOT.search(named)),
+        post=bool(_POST.search(named)),
+        aside=bool(_ASIDE.search(named)),
+        box=bool(_BOX.search(named)),
+        part="in a comment" if names & _COMMENTS else "of an image" if names & _CAPTIONS else "",
+    )
+
+
+def _region(tag: str, role: str, named: _Named, above: Where) -> Region:
     if above.region == "footer" or role == "contentinfo":
         return "footer"
     if tag in ("article", "main") or role in ("main", "article"):
         return "article"
-    if _POST_FOOT.search(named) or (above.post and above.region == "article" and tag == "footer"):
+    if named.post_footer or (above.post and above.region == "article" and tag == "footer"):
         return above.region
-    if tag == "footer" or _FOOT.search(named) or (not above.post and _FOOT_OUTSIDE.search(named)):
+    if tag == "footer" or named.footer or (not above.post and named.footer_outside):
         return "footer"
     if tag == "aside" or role == "complementary":
         return "aside"
     if tag == "nav" or role in ("banner", "navigation"):
         return "header"
-    if above.region == "article" and not above.post and _ASIDE.search(named):
+    if above.region == "article" and not above.post and named.aside:
         return "aside"
     return above.region
 
 
-def _part(tag: str, named: str, element: etree._Element) -> str:
+def _part(tag: str, named: _Named, element: etree._Element) -> str:
     if tag in _QUOTED:
         return "quoted"
-    names = set(named.lower().split())
-    if names & _COMMENTS:
-        return "in a comment"
-    if names & _CAPTIONS:
-        return "of an image"
     if tag in ("figure", "figcaption"):
         figure = element if tag == "figure" else element.getparent()
         if figure is not None and _shows(figure):
             return "of an image"
-    return ""
+    return named.part
 
 
 def _shows(figure: etree._Element) -> bool:

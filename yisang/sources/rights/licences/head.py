@@ -11,13 +11,45 @@ from yisang.sources.rights.licences.names import UNKNOWN, in_text, of_address
 from yisang.sources.rights.licences.text import is_reserved
 
 LICENSES = frozenset(
-    """license licence cc:license dc:license dct:license dcterms:license dc.license dct.license dcterms.license dc.rights.license
-    dcterms.rights.license schema:license schema.license xhv:license og:license article:license""".split()
+    [
+        "license",
+        "licence",
+        "cc:license",
+        "dc:license",
+        "dct:license",
+        "dcterms:license",
+        "dc.license",
+        "dct.license",
+        "dcterms.license",
+        "dc.rights.license",
+        "dcterms.rights.license",
+        "schema:license",
+        "schema.license",
+        "xhv:license",
+        "og:license",
+        "article:license",
+    ]
 )
 """Names of properties whose value is a licence, known or not."""
 RIGHTS = frozenset(
-    """copyright rights dc:rights dct:rights dcterms:rights dc.rights dct.rights dcterms.rights dc.rights.uri dcterms.accessrights
-    usage_rights eprints.rights copyrightnotice schema:copyrightnotice usageinfo schema:usageinfo""".split()
+    [
+        "copyright",
+        "rights",
+        "dc:rights",
+        "dct:rights",
+        "dcterms:rights",
+        "dc.rights",
+        "dct.rights",
+        "dcterms.rights",
+        "dc.rights.uri",
+        "dcterms.accessrights",
+        "usage_rights",
+        "eprints.rights",
+        "copyrightnotice",
+        "schema:copyrightnotice",
+        "usageinfo",
+        "schema:usageinfo",
+    ]
 )
 """Names of properties that may hold a licence and mostly hold a name and a year."""
 _IRIS = re.compile(
@@ -41,9 +73,8 @@ def of_value(value: str, document: Document) -> tuple[str | None, str]:
         return None, ""
     if id := of_address(document.resolve(value)) or of_address(value):
         return id, ""
-    if address := re.search(r"(?:https?:)?//\S+", value):
-        if id := of_address(address[0]):
-            return id, ""
+    if (address := re.search(r"(?:https?:)?//\S+", value)) and (id := of_address(address[0])):
+        return id, ""
     named = [item.id for item in in_text(value)]
     if named:
         return named[0], "by its name"

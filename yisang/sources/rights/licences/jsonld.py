@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from yisang.sources.rights.licences.document import PART_TYPES, Document
@@ -17,7 +17,7 @@ MAX_SCRIPT = 1_000_000
 MAX_SCRIPTS = 50
 MAX_NODES = 50_000
 
-_INSIDE = frozenset("@graph mainentity mainentityofpage ispartof itemreviewed @reverse".split())
+_INSIDE = frozenset(["@graph", "mainentity", "mainentityofpage", "ispartof", "itemreviewed", "@reverse"])
 """Properties that lead from a node to the page's own, or to the site's."""
 _SITES = frozenset(("WebSite", "Blog", "Organization", "Periodical"))
 _WRAPPING = re.compile(
@@ -46,7 +46,7 @@ def json_ld(document: Document) -> Iterator[Finding]:
             return
 
 
-def _nodes(content: Any, script: str, document: Document, limit: int) -> Iterator[Finding]:
+def _nodes(content: Any, script: str, document: Document, limit: int) -> Generator[Finding, None, int]:
     """The findings of one script; returns how many nodes it has, no more than `limit`."""
     stack: list[tuple[Any, str]] = [(content, "")]
     seen = 0
@@ -63,7 +63,7 @@ def _nodes(content: Any, script: str, document: Document, limit: int) -> Iterato
                     yield from _stated(value, name in LICENSES, part, script, document)
                 elif isinstance(value, dict | list):
                     stack.append((value, part or ("" if name in _INSIDE else f"of a node under {str(key)[:40]}")))
-    return seen  # type: ignore[return-value]
+    return seen
 
 
 def _types(node: dict[str, Any]) -> set[str]:

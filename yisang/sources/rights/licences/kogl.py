@@ -159,9 +159,9 @@ def _named(text: str, start: int, end: int, number: int, document: Document, wor
             mark.scope, mark.why = "about", "several types in one sentence"
         elif words.name.search(document.title) and not (own and granted):
             mark.scope, mark.why = "about", "on a page that is about KOGL"
-        elif len(text) > LABEL and not granted:
-            mark.scope, mark.why = "mention", "no words that give it to the page"
-        elif len(text) > 2 * LABEL and not own and block.where.region == "article" and not block.where.box:
+        elif (len(text) > LABEL and not granted) or (
+            len(text) > 2 * LABEL and not own and block.where.region == "article" and not block.where.box
+        ):
             mark.scope, mark.why = "mention", "no words that give it to the page"
         yield mark
 

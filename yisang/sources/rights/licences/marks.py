@@ -15,13 +15,11 @@ from yisang.sources.rights.licences.text import Sentence, other_work, scope
 
 def links(document: Document) -> Iterator[Finding]:
     """<a> and <area>: with rel=license a statement about the page unless something says otherwise, without it as its sentence says."""
-    for link in document.links:
-        address = document.resolve(link.get("href"))
-        id = of_address(address)
+    for link, id in zip(document.links, document.licences, strict=True):
         said = document.text[link.start : link.end].strip()
         if any(property_name(rel) in ("license", "licence") for rel in link.rels):
             why = other_subject(link, document) or other_work(_sentence(link, document))
-            recognised = id or _by_words(address, f"{said} {link.get('title')}")
+            recognised = id or _by_words(document.resolve(link.get("href")), f"{said} {link.get('title')}")
             yield _finding(link, document, recognised or UNKNOWN, "a rel=license", "part" if why else "page", why)
         elif id is not None and id != UNKNOWN:
             badge = any(

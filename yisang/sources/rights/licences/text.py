@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from yisang.sources.rights.licences.document import Document, Where
 from yisang.sources.rights.licences.findings import Finding, Scope
-from yisang.sources.rights.licences.names import RESERVED, Named, in_text, of_address
+from yisang.sources.rights.licences.names import RESERVED, Named, in_text
 from yisang.sources.rights.licences.statements import load
 
 BEFORE, AFTER = 300, 200
@@ -133,8 +133,8 @@ class _Spans:
     def __init__(self, document: Document, licences: bool):
         self.spans = [
             (link.start, link.end)
-            for link in document.links
-            if (of_address(document.resolve(link.get("href"))) is not None) is licences
+            for link, id in zip(document.links, document.licences, strict=True)
+            if (id is not None) is licences
         ]
         self.next = 0
 
