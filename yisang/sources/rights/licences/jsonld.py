@@ -80,9 +80,9 @@ def _other(node: dict[str, Any], document: Document) -> str:
     if kinds & _SITES:
         return ""
     address = next((node[key] for key in ("url", "@id") if isinstance(node.get(key), str)), "")
-    if address.startswith(("http://", "https://", "//")) and (document.url or document.canonical):
-        if not document.is_page(address.partition("#")[0]):
-            return f"about {address[:100]}"
+    known = address.startswith(("http://", "https://", "//")) and (document.url or document.canonical)
+    if known and not document.is_page(address.partition("#")[0]):
+        return f"about {address[:100]}"
     return ""
 
 

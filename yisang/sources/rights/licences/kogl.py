@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from yisang.sources.rights.licences.document import Document, Where
 from yisang.sources.rights.licences.findings import Finding, Place, Scope
 from yisang.sources.rights.licences.statements import Kogl, load
-from yisang.sources.rights.licences.text import Sentence
+from yisang.sources.rights.licences.text import SHORT, Sentence
 
 NO_TYPE = "KOGL"
 LABEL = 60
-"""A block that is no longer than this names a licence as a label does, without a sentence."""
+"""A sentence or line that is no longer than this names a type as a label does."""
 _REACH = 80
 """Characters behind the name in which its type stands."""
 _BEFORE = 30
@@ -111,7 +111,7 @@ def _links(document: Document, words: Kogl) -> Iterator[_Mark]:
         _scope_mark(mark, document, words, text)
         start = max(0, link.start - document.blocks[link.block].start)
         sentence = Sentence(text, start, max(start, link.end - document.blocks[link.block].start)).text
-        if mark.scope == "page" and len(text) > LABEL and not words.grant.search(sentence):
+        if mark.scope == "page" and len(sentence) > LABEL and not words.grant.search(sentence):
             mark.scope, mark.why = "mention", "no words that give it to the page"
         yield mark
 
@@ -129,9 +129,9 @@ def _texts(document: Document, words: Kogl) -> Iterator[_Mark]:
             spans = [(0, 0)]  # the name stands in the block before, as a label
         typed = False
         for start, end in spans[:50]:
-            if alts.cover(block.start + start, block.start + max(end, start + 1)):
-                if not _types(text[end : end + _REACH], words):
-                    continue
+            in_alt = alts.cover(block.start + start, block.start + max(end, start + 1))
+            if in_alt and not _types(text[end : end + _REACH], words):
+                continue
             for mark in _named(text, start, end, number, document, words):
                 typed = typed or bool(mark.type)
                 yield mark
@@ -159,8 +159,8 @@ def _named(text: str, start: int, end: int, number: int, document: Document, wor
             mark.scope, mark.why = "about", "several types in one sentence"
         elif words.name.search(document.title) and not (own and granted):
             mark.scope, mark.why = "about", "on a page that is about KOGL"
-        elif (len(text) > LABEL and not granted) or (
-            len(text) > 2 * LABEL and not own and block.where.region == "article" and not block.where.box
+        elif (len(sentence) > (SHORT if block.where.box else LABEL) and not granted) or (
+            len(sentence) > 2 * LABEL and not own and block.where.region == "article" and not block.where.box
         ):
             mark.scope, mark.why = "mention", "no words that give it to the page"
         yield mark
