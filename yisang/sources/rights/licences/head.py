@@ -103,6 +103,12 @@ def links_and_meta(document: Document) -> Iterator[Finding]:
                 yield from _of_property(element, "meta", element.get("content"), bool(names & LICENSES), document)
 
 
+def is_embedded(element: Element) -> bool:
+    """Whether an element states a licence as microdata or RDFa, which `embedded` reads."""
+    given = f"{element.get('itemprop')} {element.get('property')} {element.get('rel') if ':' in element.get('rel') else ''}"
+    return any(property_name(name) in LICENSES for name in given.split())
+
+
 def embedded(document: Document) -> Iterator[Finding]:
     """Microdata (itemprop) and RDFa (property, rel with a vocabulary), by the subject they are about."""
     for element in document.data:

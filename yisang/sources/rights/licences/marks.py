@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from yisang.sources.rights.licences.document import Document, Element
 from yisang.sources.rights.licences.findings import Finding, Place, Scope
-from yisang.sources.rights.licences.head import other_subject, property_name
+from yisang.sources.rights.licences.head import is_embedded, other_subject, property_name
 from yisang.sources.rights.licences.names import UNKNOWN, in_text, names_creative_commons, of_address, of_badge
 from yisang.sources.rights.licences.statements import load
 from yisang.sources.rights.licences.text import Sentence, other_work, scope
@@ -21,7 +21,7 @@ def links(document: Document) -> Iterator[Finding]:
             why = other_subject(link, document) or other_work(_sentence(link, document))
             recognised = id or _by_words(document.resolve(link.get("href")), f"{said} {link.get('title')}")
             yield _finding(link, document, recognised or UNKNOWN, "a rel=license", "part" if why else "page", why)
-        elif id is not None and id != UNKNOWN:
+        elif id is not None and id != UNKNOWN and not is_embedded(link):
             badge = any(
                 image.around == link.get("href")
                 and link.start <= image.start <= link.end

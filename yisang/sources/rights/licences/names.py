@@ -32,7 +32,8 @@ _BADGE_FILE = re.compile(
     re.IGNORECASE,
 )
 _SHORT = re.compile(
-    r"\bCCL?[\s:_(-]{0,3}(?:(0|ZERO)|BY((?:[\s/_–—-]{0,3}(?:NC|SA|ND)){0,3}))\b(?:[\s,_-]{0,3}v?\.?\s?([0-9]\.[0-9]))?(?:[\s_-]([A-Z]{2,3})\b)?",
+    r"CCL?[\s:_(-]{0,3}(?:(0|ZERO)|BY((?:[\s/_–—-]{0,3}(?:NC|SA|ND)){0,3}))(?![A-Za-z0-9])(?:[\s,_-]{0,3}v?\.?\s?([0-9]\.[0-9]))?"
+    r"(?:[\s_-]([A-Z]{2,3})(?![A-Za-z0-9]))?",
     re.IGNORECASE,
 )
 _VERSION = re.compile(r"[0-9]\.[0-9]")
@@ -164,9 +165,9 @@ def _versioned(id: str, rest: str) -> str:
 @functools.cache
 def _anchors() -> re.Pattern[str]:
     names = sorted(((name, entry.id) for entry in families() for name in entry.names), key=lambda item: -len(item[0]))
-    listed = "|".join(rf"(?<!\w){_spaced(name)}(?!\w)" for name, _ in names)
+    listed = "|".join(rf"(?<![A-Za-z0-9]){_spaced(name)}(?![A-Za-z0-9])" for name, _ in names)
     return re.compile(
-        rf"(?P<short>\bCCL?[\s:_(-]{{0,3}}(?:0|ZERO|BY)\b)|(?P<long>{load().creative_commons.pattern})|(?P<name>{listed})",
+        rf"(?P<short>(?<![A-Za-z0-9])CCL?[\s:_(-]{{0,3}}(?:0|ZERO|BY)(?![A-Za-z0-9]))|(?P<long>{load().creative_commons.pattern})|(?P<name>{listed})",
         re.IGNORECASE,
     )
 

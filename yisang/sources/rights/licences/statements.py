@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+_EDGE = r"(?:(?<![A-Za-z0-9])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?![A-Za-z0-9]))"
+"""What \\b is in English phrases: in Korean and Japanese text, what follows a Latin word stands right behind it."""
 STATEMENTS = Path(__file__).parent / "statements.toml"
 
 
@@ -55,7 +57,7 @@ def load() -> Statements:
     table = tomllib.loads(STATEMENTS.read_text("utf-8"))
     plain = ("creative_commons", "grant", "own", "otherwise", "other", "credit", "label", "claim", "reserved")
     elements = {key: _joined(value) for key, value in table["elements"].items()}
-    ports = {key: "|".join(_spaced(item) for item in items) for key, items in table["ports"].items()}
+    ports = {key: "|".join(_spaced(item.replace(r"\b", _EDGE)) for item in items) for key, items in table["ports"].items()}
     return Statements(
         **{key: re.compile(_joined(table[key]), re.IGNORECASE) for key in plain},
         elements=_grouped("", elements),
@@ -77,7 +79,11 @@ def digest() -> str:
 
 
 def _joined(languages: dict[str, Any]) -> str:
-    return "|".join(_spaced(item) for items in languages.values() for item in items)
+    return "|".join(
+        _spaced(item.replace(r"\b", _EDGE) if language == "en" else item)
+        for language, items in languages.items()
+        for item in items
+    )
 
 
 def _spaced(pattern: str) -> str:
