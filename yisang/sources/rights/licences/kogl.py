@@ -1,0 +1,234 @@
+"""KOGL, the licence of Korean public bodies (types 0 to 4, https://www.kogl.or.kr/info/license.do): by badge, link, text of a badge, words.
+
+A link or banner to KOGL's site without a type is none: nearly every public site has one in its footer. Nor is a list of all types, a mark in
+the row of a file or of one item among many, or the credit for another's work of which the page made use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from yisang.sources.rights.licences.document import Document, Where
+from yisang.sources.rights.licences.findings import Finding, Place, Scope
+from yisang.sources.rights.licences.statements import Kogl, load
+from yisang.sources.rights.licences.text import SHORT, Sentence
+
+NO_TYPE = "KOGL"
+LABEL = 60
+"""A sentence or line that is no longer than this names a type as a label does."""
+_REACH = 80
+"""Characters behind the name in which its type stands."""
+_BEFORE = 30
+_SITE = re.compile(r"^(?:https?:)?//(?:[a-z0-9-]+\.)?kogl\.or\.kr(?=[/:?#]|$)", re.IGNORECASE)
+_TYPED = re.compile(r"/info/licenseType([0-4])\.do", re.IGNORECASE)
+_BY_NAME = re.compile(r"/info/license_info/(by|nc|nd|all)\.do", re.IGNORECASE)
+_NAMES = {"by": "1", "nc": "2", "nd": "3", "all": "4"}
+_BADGE = re.compile(
+    r"(?:open[-_]?type|open[-_]?code|(?:kogl|nuri)[-_]?(?:mark[-_]?)?type)[-_]?0?([0-4])(?:[-_.][^/]*)?$", re.IGNORECASE
+)
+_SIGNS = str.maketrans("⓪①②③④❶❷❸❹ⅠⅡⅢⅣ０１２３４", "0" + "1234" * 3 + "01234")
+_NUMBERS = {"I": "1", "II": "2", "III": "3", "IV": "4"}
+_ORDINALS = ("first", "second", "third", "fourth")
+_FILE = re.compile(
+    r"\.(?:hwpx?|pdf|docx?|xlsx?|pptx?|zip|jpe?g|png|mp[34]|csv)(?:$|[?&#])|download|filedown", re.IGNORECASE
+)
+_CLEAN = re.compile(r"[!?。！？;；]|\.(?=\s|$)")
+
+
+@dataclass
+class _Mark:
+    """A type that stands somewhere: its number, or "" where KOGL is named without one."""
+
+    type: str
+    place: Place
+    where: Where
+    block: int
+    start: int
+    end: int
+    evidence: str
+    scope: Scope = "page"
+    why: str = ""
+
+
+def of_address(address: str) -> str | None:
+    """The type that an address of KOGL's site is, "" for one of that site that is none, None for any other address."""
+    if not _SITE.match(address.strip()[:2000]):
+        return None
+    if match := _TYPED.search(address):
+        return match[1]
+    match = _BY_NAME.search(address)
+    return _NAMES[match[1].lower()] if match else ""
+
+
+def marks(document: Document) -> Iterator[Finding]:
+    """All findings about KOGL."""
+    words = load().kogl
+    found = [*_images(document, words), *_links(document, words), *_texts(document, words)]
+    _scope_rows(found, document, words)
+    for mark in found:
+        yield Finding(
+            id=f"KOGL-{mark.type}" if mark.type else NO_TYPE,
+            place=mark.place,
+            region=mark.where.region,
+            scope=mark.scope if mark.type else "mention",
+            evidence=mark.evidence[:300],
+            context=document.context(mark.start, mark.end),
+            why=mark.why if mark.type else "no type",
+        )
+
+
+def _images(document: Document, words: Kogl) -> Iterator[_Mark]:
+    for image in document.images:
+        said = f"{image.get('alt')} {image.get('title')}"[:400].translate(_SIGNS)
+        name = re.split(r"[?#]", image.get("src"))[0][-200:]
+        badge = _BADGE.search(name)
+        named = words.name.search(said)
+        if not badge and not named:
+            continue
+        text = document.block_text(image.block)
+        if words.denied.search(said) or (badge and words.denied.search(text[:300])):
+            continue
+        types = set(_types(said, words) if named or badge else ())
+        # Number 0 in a file's name is both "free use" and "not applied": it needs words.
+        if badge and badge[1] != "0":
+            types.add(badge[1])
+        for type in sorted(types) or [""]:
+            mark = _Mark(type, "badge", image.where, image.block, image.start, image.end, f"{name} {said}".strip())
+            _scope_mark(mark, document, words, text)
+            yield mark
+
+
+def _links(document: Document, words: Kogl) -> Iterator[_Mark]:
+    for link in document.links:
+        type = of_address(document.resolve(link.get("href")))
+        if type is None:
+            continue
+        mark = _Mark(type, "link", link.where, link.block, link.start, link.end, link.get("href"))
+        text = document.block_text(link.block)
+        _scope_mark(mark, document, words, text)
+        start = max(0, link.start - document.blocks[link.block].start)
+        sentence = Sentence(text, start, max(start, link.end - document.blocks[link.block].start)).text
+        if mark.scope == "page" and len(sentence) > LABEL and not words.grant.search(sentence):
+            mark.scope, mark.why = "mention", "no words that give it to the page"
+        yield mark
+
+
+def _texts(document: Document, words: Kogl) -> Iterator[_Mark]:
+    alts = _Alts(document)
+    label = -1
+    for number, block in enumerate(document.blocks):
+        text = document.block_text(number).translate(_SIGNS)
+        if not text.strip():
+            continue
+        names = list(words.name.finditer(text))
+        spans = [(match.start(), match.end()) for match in names]
+        if not spans and label == number - 1 and len(text) <= _REACH and _types(text, words):
+            spans = [(0, 0)]  # the name stands in the block before, as a label
+        typed = False
+        for start, end in spans[:50]:
+            in_alt = alts.cover(block.start + start, block.start + max(end, start + 1))
+            if in_alt and not _types(text[end : end + _REACH], words):
+                continue
+            for mark in _named(text, start, end, number, document, words):
+                typed = typed or bool(mark.type)
+                yield mark
+        label = number if names and not typed and len(text) <= LABEL else -1
+
+
+def _named(text: str, start: int, end: int, number: int, document: Document, words: Kogl) -> Iterator[_Mark]:
+    block = document.blocks[number]
+    stop = _CLEAN.search(text, end, end + _REACH)
+    behind = text[end : stop.start() if stop else end + _REACH]
+    types = _types(behind, words) or _types(text[max(0, start - _BEFORE) : start], words, numbers_only=True)
+    sentence = Sentence(text, start, end).text
+    if words.denied.search(sentence):
+        return
+    several = len({match[0] for match in words.type.finditer(sentence)}) > 1 and len({*_numbers(sentence, words)}) > 1
+    for type in sorted(types) or [""]:
+        evidence = " ".join(text[start : end + len(behind)].split())
+        mark = _Mark(type, "text", block.where, number, block.start + start, block.start + end + len(behind), evidence)
+        _scope_mark(mark, document, words, text)
+        own = load().own.search(sentence)
+        granted = words.grant.search(sentence)
+        if mark.scope != "page":
+            pass
+        elif several:
+            mark.scope, mark.why = "about", "several types in one sentence"
+        elif words.name.search(document.title) and not (own and granted):
+            mark.scope, mark.why = "about", "on a page that is about KOGL"
+        elif (len(sentence) > (SHORT if block.where.box else LABEL) and not granted) or (
+            len(sentence) > 2 * LABEL and not own and block.where.region == "article" and not block.where.box
+        ):
+            mark.scope, mark.why = "mention", "no words that give it to the page"
+        yield mark
+
+
+def _scope_mark(mark: _Mark, document: Document, words: Kogl, text: str) -> None:
+    if mark.where.part:
+        mark.scope, mark.why = "part", mark.where.part
+    elif words.used.search(text[:1000]):
+        mark.scope, mark.why = "part", "of a work that was made use of"
+
+
+def _scope_rows(found: list[_Mark], document: Document, words: Kogl) -> None:
+    """Marks in rows: of a file to be fetched, or of one among many things."""
+    rows: dict[int, set[int]] = defaultdict(set)
+    for mark in found:
+        if mark.type and mark.where.row:
+            rows[mark.where.rows].add(mark.where.row)
+    if not rows:
+        return
+    marked = {row for these in rows.values() for row in these}
+    files = {link.where.row for link in document.links if link.where.row in marked and _FILE.search(link.get("href"))}
+    files |= {
+        block.where.row
+        for number, block in enumerate(document.blocks)
+        if block.where.row in marked and words.file.search(document.block_text(number)[:300])
+    }
+    for mark in found:
+        if mark.scope != "page" or not mark.where.row:
+            continue
+        if mark.where.row in files:
+            mark.scope, mark.why = "part", "of an attached file"
+        elif len(rows[mark.where.rows]) > 1:
+            mark.scope, mark.why = "part", "of one item in a list"
+
+
+def _types(text: str, words: Kogl, numbers_only: bool = False) -> set[str]:
+    """The types that a text names: by number, and by what it asks for where that is more than the number says."""
+    numbers = set(_numbers(text, words))
+    if numbers_only:
+        return numbers
+    noncommercial, unchanged = words.nc.search(text), words.nd.search(text)
+    if noncommercial or unchanged:
+        return numbers | {"4" if noncommercial and unchanged else "2" if noncommercial else "3"}
+    if numbers:
+        return numbers
+    if words.free.search(text):
+        return {"0"}
+    return {"1"} if words.by.search(text) else set()
+
+
+def _numbers(text: str, words: Kogl) -> Iterator[str]:
+    for match in words.type.finditer(text):
+        said = next((group for group in match.groups() if group), "")
+        if not said:
+            lowered = match[0].lower()
+            said = next((str(n) for n, word in enumerate(_ORDINALS, 1) if word in lowered), lowered[:1])
+        yield words.numbers.get(said, _NUMBERS.get(said.upper(), said))
+
+
+class _Alts:
+    """Where texts of images stand; what is named there is the badge's."""
+
+    def __init__(self, document: Document):
+        self.spans = [(image.start, image.end) for image in document.images if image.end > image.start]
+        self.next = 0
+
+    def cover(self, start: int, end: int) -> bool:
+        while self.next < len(self.spans) and self.spans[self.next][1] <= start:
+            self.next += 1
+        return self.next < len(self.spans) and self.spans[self.next][0] <= start and end <= self.spans[self.next][1]

@@ -1,0 +1,94 @@
+"""Links to licences and their badges: <a rel=license>, links without it, images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from yisang.sources.rights.licences.document import Document, Element
+from yisang.sources.rights.licences.findings import Finding, Place, Scope
+from yisang.sources.rights.licences.head import is_embedded, other_subject, property_name
+from yisang.sources.rights.licences.names import UNKNOWN, in_text, names_creative_commons, of_address, of_badge
+from yisang.sources.rights.licences.statements import load
+from yisang.sources.rights.licences.text import Sentence, other_work, scope
+
+
+def links(document: Document) -> Iterator[Finding]:
+    """<a> and <area>: with rel=license a statement about the page unless something says otherwise, without it as its sentence says."""
+    for link, id in zip(document.links, document.licences, strict=True):
+        said = document.text[link.start : link.end].strip()
+        if any(property_name(rel) in ("license", "licence") for rel in link.rels):
+            why = other_subject(link, document) or other_work(_sentence(link, document))
+            recognised = id or _by_words(document.resolve(link.get("href")), f"{said} {link.get('title')}")
+            yield _finding(link, document, recognised or UNKNOWN, "a rel=license", "part" if why else "page", why)
+        elif id is not None and id != UNKNOWN and not is_embedded(link):
+            badge = any(
+                image.around == link.get("href")
+                and link.start <= image.start <= link.end
+                and of_badge(image.get("src"))
+                for image in _images_in(link, document)
+            )
+            label = (
+                "badge"
+                if badge
+                else "name"
+                if not said or names_creative_commons(said) or load().label.match(said)
+                else ""
+            )
+            found, why = scope(link.where, _sentence(link, document), document.block_text(link.block), document, label)
+            if (other := other_subject(link, document)) and found == "page":
+                found, why = "part", other
+            yield _finding(link, document, id, "link", found, why)
+
+
+def badges(document: Document) -> Iterator[Finding]:
+    """Images of Creative Commons' badges that no link to a licence is around."""
+    for image in document.images:
+        id = of_badge(document.resolve(image.get("src")))
+        if id is None or (image.around and of_address(document.resolve(image.around)) is not None):
+            continue
+        block = document.block_text(image.block)
+        found, why = scope(image.where, _sentence(image, document), block, document, "badge")
+        yield _finding(image, document, id, "badge", found, why, evidence=image.get("src"))
+
+
+def _images_in(link: Element, document: Document) -> Iterator[Element]:
+    images = document.images
+    # Both lists are in the order of the page.
+    low, high = 0, len(images)
+    while low < high:
+        middle = (low + high) // 2
+        if images[middle].start < link.start:
+            low = middle + 1
+        else:
+            high = middle
+    for image in images[low : low + 5]:
+        if image.start > link.end:
+            return
+        yield image
+
+
+def _sentence(element: Element, document: Document) -> Sentence:
+    block = document.blocks[element.block]
+    start = max(0, element.start - block.start)
+    return Sentence(document.block_text(element.block), start, max(start, element.end - block.start))
+
+
+def _by_words(address: str, said: str) -> str | None:
+    """A licence known by the name of its page ("/wiki/Text_of_the_Creative_Commons_...") or by what its link says."""
+    path = unquote(address[:500]).replace("_", " ").replace("/", " / ")
+    return next((named.id for text in (path, said[:500]) for named in in_text(text)), None)
+
+
+def _finding(
+    element: Element, document: Document, id: str, place: Place, found: Scope, why: str, evidence: str = ""
+) -> Finding:
+    return Finding(
+        id=id,
+        place=place,
+        region=element.where.region,
+        scope=found,
+        evidence=(evidence or element.get("href"))[:500],
+        context=document.context(element.start, element.end),
+        why=why,
+    )
