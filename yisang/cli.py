@@ -44,6 +44,7 @@ def options(
 app.command()(recipes.init)
 app.command()(recipes.plan)
 app.command()(crawl.crawl)
+app.command()(crawl.rights)
 # What stands behind `--` is the runner's.
 app.command(context_settings={"allow_extra_args": True})(recipes.run)
 app.command()(recipes.join)

@@ -47,3 +47,53 @@ def crawl(
     else:
         for verdict, count in counts.most_common():
             print(f"{count:9,d}  {verdict}")
+
+
+def rights(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE-or-URL…", help="HTML or WARC files, or addresses, which are asked for politely."),
+    ] = None,
+    robots: Annotated[
+        str, typer.Option("--robots", help="A robots.txt: with --url, whether it allows an address, and by which rule.")
+    ] = "",
+    agent: Annotated[str, typer.Option("--agent", help="The product token that rules may name.")] = "yisang",
+    url: Annotated[str, typer.Option("--url", help="With --robots: the address.")] = "",
+    contact: Annotated[
+        str, typer.Option("--contact", help="With addresses: mailto: or http(s): of whoever asks.")
+    ] = "",
+    connect_to: Annotated[
+        str,
+        typer.Option(
+            "--connect-to", metavar="IP:PORT", help="Connect there for every host, as to a mirror on this machine."
+        ),
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Tells the licence and the opt-outs of pages, with what says so."""
+    from yisang.errors import UsageError
+    from yisang.sources.rights.report import report_text, reports, robots_report
+
+    if robots:
+        if not url or targets:
+            raise UsageError(
+                "--robots reads one robots.txt for one address: yisang rights --robots FILE --agent yisang --url URL"
+            )
+        found = robots_report(robots, agent, url)
+        if as_json:
+            print_json(found)
+        else:
+            print(
+                f"{'allowed' if found['allowed'] else 'forbidden'}: {found['rule'] or 'no rule'} ({found['where']}; {found['why']})"
+            )
+        return
+    if not targets or url:
+        raise UsageError(
+            "Name HTML or WARC files, or addresses: yisang rights page.html. A robots.txt is read with --robots and --url."
+        )
+    found_all = reports(targets, agent=agent, contact=contact, say=say, connect_to=connect_to)
+    if as_json:
+        print_json([report.as_dict() for report in found_all])
+    else:
+        for report in found_all:
+            print(report_text(report))

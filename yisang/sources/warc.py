@@ -53,6 +53,10 @@ from yisang.sources.warc_framing import RawRecord, count_by_length, raw_records
 _NAME = re.compile(r"\.(?:warc|arc|wet|wat)(?:\.(?:gz|zst))?$", re.I)
 
 
+def is_warc_name(name: str) -> bool:
+    return bool(_NAME.search(name))
+
+
 class DigestMismatch(Exception):
     """The bytes are not those that the writer made the digest of."""
 
@@ -72,7 +76,7 @@ class Warc:
     name: str = "warc"
 
     def found(self) -> Found:
-        return expand(self.paths, lambda name: bool(_NAME.search(name)), "WARC or ARC file")
+        return expand(self.paths, is_warc_name, "WARC or ARC file")
 
     def shards(self) -> list[Shard]:
         return self.found().shards()

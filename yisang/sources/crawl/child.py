@@ -1,7 +1,4 @@
-"""A crawl in a process of its own, for whoever cannot start a reactor: `python -m yisang.sources.crawl.child '{"sites": …, "out": …}'`.
-
-It ends with the process that started it, also when that one is killed.
-"""
+"""A crawl in a process of its own, for whoever cannot start a reactor (one to a process)."""
 
 from __future__ import annotations
 
@@ -9,13 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
-import msgspec
-
-from yisang.errors import Stopped, YisangError
-from yisang.processes import die_with_parent
-from yisang.sources.crawl.sites import read_sites
+from yisang.errors import Stopped, UsageError, YisangError
 
 
 def crawl_in_child(
@@ -28,7 +20,7 @@ def crawl_in_child(
 ) -> dict[str, int]:
     """Crawls the sites of a file, or some of its hosts, and gives the number of URLs by verdict. Raises what the crawl raised."""
     given = json.dumps({"sites": sites, "out": out, "hosts": hosts, "connect_to": connect_to})
-    command = [sys.executable, "-m", "yisang.sources.crawl.child", given]
+    command = [sys.executable, "-m", "yisang.sources.crawl", given]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stdout is not None
@@ -41,32 +33,9 @@ def crawl_in_child(
     if process.returncode == 0:
         return {str(name): int(count) for name, count in json.loads(counts).items()}
     words = "\n".join(line for line in lines[-40:] if not line.startswith(TOLD)).removeprefix("yisang: ")
-    raise (Stopped if process.returncode == Stopped.exit_code else YisangError)(
-        words or f"The crawl into {out} ended with {process.returncode}."
-    )
+    kinds = {kind.exit_code: kind for kind in (Stopped, UsageError)}
+    raise kinds.get(process.returncode, YisangError)(words or f"The crawl into {out} ended with {process.returncode}.")
 
 
 TOLD = "· "
 """Before a line of progress, which is no error."""
-
-
-def main(given: dict[str, Any]) -> int:
-    from yisang.sources.crawl.running import check_out, crawl
-
-    die_with_parent()
-    sites = read_sites(given["sites"], connect_to=given["connect_to"])
-    if given["hosts"]:
-        sites = msgspec.structs.replace(sites, sites=tuple(sites.site(host) for host in given["hosts"]))
-    try:
-        counts = crawl(
-            sites, check_out(given["out"]), say=lambda line: print(f"{TOLD}{line}", file=sys.stderr, flush=True)
-        )
-    except YisangError as error:
-        print(f"yisang: {error}", file=sys.stderr)
-        return error.exit_code
-    print(json.dumps(dict(counts)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))

@@ -63,7 +63,7 @@ class SiteCrawl(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_crawl_delay: _Positive = 60.0
     concurrency: _Count = 1
     max_pages: _Count = 10_000
-    max_depth: _Count = 30
+    max_depth: Annotated[int, msgspec.Meta(ge=0)] = 30
     max_bytes: _Count = 8 << 20
     timeout: _Positive = 60.0
     tries: _Count = 3

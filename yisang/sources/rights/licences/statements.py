@@ -57,7 +57,9 @@ def load() -> Statements:
     table = tomllib.loads(STATEMENTS.read_text("utf-8"))
     plain = ("creative_commons", "grant", "own", "otherwise", "other", "credit", "label", "claim", "reserved")
     elements = {key: _joined(value) for key, value in table["elements"].items()}
-    ports = {key: "|".join(_spaced(item.replace(r"\b", _EDGE)) for item in items) for key, items in table["ports"].items()}
+    ports = {
+        key: "|".join(_spaced(item.replace(r"\b", _EDGE)) for item in items) for key, items in table["ports"].items()
+    }
     return Statements(
         **{key: re.compile(_joined(table[key]), re.IGNORECASE) for key in plain},
         elements=_grouped("", elements),
