@@ -113,9 +113,12 @@ def _contents(code: str, name: str) -> dict[str, str]:
 
 
 def _web(code: str) -> str | None:
-    """The registry of the miniature web of a language, None where none ships."""
+    """The registry of the miniature web of a language, None where none ships. How it is crawled is no matter of the project's."""
     path = files("yisang.quickstart") / "webs" / code / "sites.toml"
-    return path.read_text("utf-8") if path.is_file() else None
+    if not path.is_file():
+        return None
+    before, _, after = path.read_text("utf-8").partition("[crawl]")
+    return before + "[[site]]" + after.partition("[[site]]")[2]
 
 
 def _has_exams(code: str) -> bool:
@@ -154,15 +157,19 @@ def project_text(project: Project) -> str:
             f"  fill in {folder / 'languages' / code}.toml",
             f"      {project.unfilled} lines with {UNFILLED}; the commands below name the first that is left",
         ]
-    pages, teacher = "'pages/*.warc.gz'", ""
+    pages, teacher = "pages", ""
     if project.web:
         pages, teacher = f"out/quickstart-{code}-web", " --set taught_by=scripted"
         lines += [
             f"  yisang quickstart --language {code} --out out/quickstart-{code} --no-student",
-            f"      fetches the small {project.name} web that ships with yisang, and shows what a run leaves",
+            f"      crawls the small {project.name} web that ships with yisang, and shows what a run leaves",
         ]
     else:
-        lines += [f"  add the sites that you may use to {folder / 'sites.toml'}, and crawl them into WARC files"]
+        lines += [
+            f"  add the sites that you may use to {folder / 'sites.toml'}",
+            f"  yisang crawl {folder / 'sites.toml'} --out pages",
+            "      crawls them into WARC files",
+        ]
     lines += [
         f"  yisang plan {folder / 'recipe.py'} --inputs {pages}{teacher}",
         "      every step with its constants",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,13 +24,21 @@ class Seen:
     user_agent: str
 
 
+class _Quiet(ThreadingHTTPServer):
+    """A client that has seen enough of an answer goes away before its end, which is nobody's fault."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class Server:
     """A context manager that gives (ip, port); `requests` lists what was asked, also after the end."""
 
     def __init__(self, web: Mapping[tuple[str, str], Response], missing: str) -> None:
         self.requests: list[Seen] = []
         handler = _handler(web, Response(404, (TEXT,), f"{missing}\n".encode()), self.requests)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler, bind_and_activate=False)
+        self._server = _Quiet(("127.0.0.1", 0), handler, bind_and_activate=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="web")
 
     def __enter__(self) -> tuple[str, int]:
