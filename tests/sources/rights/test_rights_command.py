@@ -61,7 +61,9 @@ def test_a_file_has_its_letter_with_evidence_and_place(folder: Path) -> None:
         ("otherbot", "https://h.example/else", False, "Disallow: /"),
     ],
 )
-def test_a_robots_txt_says_whether_and_by_which_rule(folder: Path, agent: str, url: str, allowed: bool, rule: str) -> None:
+def test_a_robots_txt_says_whether_and_by_which_rule(
+    folder: Path, agent: str, url: str, allowed: bool, rule: str
+) -> None:
     found = as_json("--robots", "robots.txt", "--agent", agent, "--url", url, folder=folder)
     assert (found["allowed"], found["rule"]) == (allowed, rule)
     assert found["crawl_delay"] == (2 if agent == "yisang" else None)

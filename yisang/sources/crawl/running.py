@@ -188,6 +188,8 @@ def _settings(job: Any) -> dict[str, Any]:
         # The certificate of a site that claims to be it is looked at, as a browser does.
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "CONCURRENT_REQUESTS": 0,
+        # Nothing is yielded; each response would start as many tasks as this.
+        "CONCURRENT_ITEMS": 1,
         "REFERER_ENABLED": False,
         "COOKIES_ENABLED": False,
     }
