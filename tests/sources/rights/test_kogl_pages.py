@@ -16,7 +16,9 @@ URL = "https://www.garam.example/news/view?id=7"
 
 def body(case: dict[str, str]) -> bytes:
     frame = CASES["frames"][case["frame"]]
-    return frame["html"].lstrip().replace("{title}", "강변 소식").replace("{body}", case["body"]).encode(frame["charset"])
+    return (
+        frame["html"].lstrip().replace("{title}", "강변 소식").replace("{body}", case["body"]).encode(frame["charset"])
+    )
 
 
 @pytest.mark.parametrize("case", CASES["page"], ids=lambda case: case["name"])

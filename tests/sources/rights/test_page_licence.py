@@ -69,7 +69,12 @@ def test_a_licence_is_known_by_every_form_of_its_address(address, id):
     found = read(page(head=f'<link rel="license" href="{address}">'))
     assert (id_of(found), found.agreement) == (id, "one")
     finding = only(found)
-    assert (finding.place, finding.region, finding.scope, finding.evidence) == ("link rel=license", "head", "page", address)
+    assert (finding.place, finding.region, finding.scope, finding.evidence) == (
+        "link rel=license",
+        "head",
+        "page",
+        address,
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +154,9 @@ def test_a_name_and_a_year_are_no_licence(meta):
 
 
 def test_a_finding_keeps_what_stands_around_it():
-    html = page(f'<p>{"before " * 60}This post is licensed under <a rel="license" href="{BY}">CC BY 4.0</a>. {"behind " * 60}</p>')
+    html = page(
+        f'<p>{"before " * 60}This post is licensed under <a rel="license" href="{BY}">CC BY 4.0</a>. {"behind " * 60}</p>'
+    )
     context = only(read(html)).context
     assert 140 <= len(context) <= 150
     assert "licensed under CC BY 4.0. behind" in context
@@ -204,9 +211,14 @@ def test_json_ld_speaks_of_the_page_by_the_node_that_is_the_page(text, id):
 
 
 def test_the_page_and_its_image_may_have_two_licences():
-    found = json_ld('{"@graph":[{"@type":"Article","license":"%s","image":{"@type":"ImageObject","license":"%s"}}]}' % (BY, NC))
+    found = json_ld(
+        '{"@graph":[{"@type":"Article","license":"%s","image":{"@type":"ImageObject","license":"%s"}}]}' % (BY, NC)
+    )
     assert (id_of(found), found.agreement) == ("CC-BY-4.0", "one")
-    assert [(finding.id, finding.scope) for finding in found.findings] == [("CC-BY-4.0", "page"), ("CC-BY-NC-4.0", "part")]
+    assert [(finding.id, finding.scope) for finding in found.findings] == [
+        ("CC-BY-4.0", "page"),
+        ("CC-BY-NC-4.0", "part"),
+    ]
 
 
 def test_a_context_is_read_as_text_and_never_fetched(monkeypatch):
@@ -224,7 +236,9 @@ def test_a_context_is_read_as_text_and_never_fetched(monkeypatch):
 
 
 def test_json_ld_that_cannot_be_read_is_told_and_the_rest_is_read():
-    found = read(page(f'<a rel="license" href="{BY}">CC BY</a>', head='<script type="application/ld+json">{"license": </script>'))
+    found = read(
+        page(f'<a rel="license" href="{BY}">CC BY</a>', head='<script type="application/ld+json">{"license": </script>')
+    )
     assert id_of(found) == "CC-BY-4.0"
     assert found.fault == "a JSON-LD script could not be read: JSONDecodeError"
 
@@ -261,11 +275,15 @@ def test_the_licence_of_a_part_is_not_the_pages(part):
 
 
 def test_a_badge_in_a_figure_is_no_image():
-    html = page(f'<figure class="wp-block-image"><a rel="license" href="{BY}"><img src="https://licensebuttons.net/l/by/4.0/88x31.png"></a></figure>')
+    html = page(
+        f'<figure class="wp-block-image"><a rel="license" href="{BY}"><img src="https://licensebuttons.net/l/by/4.0/88x31.png"></a></figure>'
+    )
     assert id_of(read(html)) == "CC-BY-4.0"
 
 
-@pytest.mark.parametrize("about", ["", URL, "https://blog.example.org", "/2024/post", "http://www.blog.example.org/2024/post/"])
+@pytest.mark.parametrize(
+    "about", ["", URL, "https://blog.example.org", "/2024/post", "http://www.blog.example.org/2024/post/"]
+)
 def test_rdfa_about_the_page_or_its_site_is_of_the_page(about):
     assert id_of(read(page(f'<div about="{about}"><a rel="license" href="{BY}">CC BY</a></div>'))) == "CC-BY-4.0"
 
@@ -298,7 +316,10 @@ def test_to_name_a_licence_is_not_to_give_it(mention):
 
 
 def test_a_page_that_lists_licences_is_under_none_of_them():
-    rows = "".join(f'<li><a rel="license" href="https://creativecommons.org/licenses/{kind}/4.0/">CC {kind}</a></li>' for kind in ("by", "by-sa", "by-nc", "by-nd"))
+    rows = "".join(
+        f'<li><a rel="license" href="https://creativecommons.org/licenses/{kind}/4.0/">CC {kind}</a></li>'
+        for kind in ("by", "by-sa", "by-nc", "by-nd")
+    )
     found = read(page(f"<ul>{rows}</ul>"))
     assert (id_of(found), found.agreement) == ("", "none")
     assert {finding.scope for finding in found.findings} == {"about"}
@@ -312,7 +333,9 @@ def test_a_page_about_a_licence_is_not_under_it():
 
 
 def test_comments_of_the_source_are_no_statement():
-    html = "<!-- Licensed to the ASF under the Apache License, Version 2.0 -->" + page(f'<!-- <license rdf:resource="{BY}" /> -->')
+    html = "<!-- Licensed to the ASF under the Apache License, Version 2.0 -->" + page(
+        f'<!-- <license rdf:resource="{BY}" /> -->'
+    )
     assert read(html).findings == ()
 
 
@@ -369,7 +392,16 @@ def test_a_reservation_is_understood(words):
     assert only(found).place == "notice"
 
 
-@pytest.mark.parametrize("words", ["No rights reserved.", "Some rights reserved.", "Copyright 2024 The Beekeepers", "저작권정책", "The phrase is old, and lawyers say that it means little today." * 5])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "No rights reserved.",
+        "Some rights reserved.",
+        "Copyright 2024 The Beekeepers",
+        "저작권정책",
+        "The phrase is old, and lawyers say that it means little today." * 5,
+    ],
+)
 def test_what_is_no_reservation_is_none(words):
     assert read(page(footer=f"<p>{words}</p>")).findings == ()
 
@@ -378,14 +410,20 @@ def test_what_is_no_reservation_is_none(words):
 
 
 def test_statements_that_say_the_same_agree():
-    html = page(head=f'<link rel="license" href="{BY}">', footer=f'<p>Licensed under <a rel="license" href="{BY}">CC BY 4.0</a></p>')
+    html = page(
+        head=f'<link rel="license" href="{BY}">',
+        footer=f'<p>Licensed under <a rel="license" href="{BY}">CC BY 4.0</a></p>',
+    )
     found = read(html)
     assert (id_of(found), found.agreement, len(found.findings)) == ("CC-BY-4.0", "agree", 2)
     assert found.deciding.place == "link rel=license"
 
 
 def test_a_statement_without_a_version_agrees_with_one_that_has_it():
-    html = page(head='<meta name="dc.rights" content="CC BY-SA">', footer='<a rel="license" href="https://creativecommons.org/licenses/by-sa/3.0/">CC</a>')
+    html = page(
+        head='<meta name="dc.rights" content="CC BY-SA">',
+        footer='<a rel="license" href="https://creativecommons.org/licenses/by-sa/3.0/">CC</a>',
+    )
     found = read(html)
     assert (id_of(found), found.agreement) == ("CC-BY-SA-3.0", "agree")
 
@@ -414,7 +452,11 @@ def test_flags_of_all_that_disagree_are_kept():
 
 
 def test_all_rights_reserved_beside_a_badge_leaves_nothing():
-    found = read(page(footer=f'<a rel="license" href="{BY}"><img src="https://i.creativecommons.org/l/by/4.0/80x15.png"></a> © 2024 Bee. All rights reserved.'))
+    found = read(
+        page(
+            footer=f'<a rel="license" href="{BY}"><img src="https://i.creativecommons.org/l/by/4.0/80x15.png"></a> © 2024 Bee. All rights reserved.'
+        )
+    )
     assert (id_of(found), found.licence.letter, found.agreement) == ("all-rights-reserved", "C", "disagree")
 
 
@@ -424,7 +466,11 @@ def test_terms_that_nobody_knows_outweigh_a_link_in_the_footer():
 
 
 def test_a_second_link_that_is_no_licence_changes_nothing():
-    found = read(page(footer=f'Licensed under <a rel="license" href="{BY}">cc by</a> with <a rel="license" href="/attribution">attribution required</a>'))
+    found = read(
+        page(
+            footer=f'Licensed under <a rel="license" href="{BY}">cc by</a> with <a rel="license" href="/attribution">attribution required</a>'
+        )
+    )
     assert (id_of(found), found.agreement) == ("CC-BY-4.0", "one")
     assert [finding.scope for finding in found.findings] == ["page", "mention"]
 

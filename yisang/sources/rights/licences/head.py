@@ -105,7 +105,9 @@ def links_and_meta(document: Document) -> Iterator[Finding]:
 
 def is_embedded(element: Element) -> bool:
     """Whether an element states a licence as microdata or RDFa, which `embedded` reads."""
-    given = f"{element.get('itemprop')} {element.get('property')} {element.get('rel') if ':' in element.get('rel') else ''}"
+    given = (
+        f"{element.get('itemprop')} {element.get('property')} {element.get('rel') if ':' in element.get('rel') else ''}"
+    )
     return any(property_name(name) in LICENSES for name in given.split())
 
 
