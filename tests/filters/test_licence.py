@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import pickle
 
 import pytest
 
 from yisang.errors import UsageError
 from yisang.filters import licence as licence_module
-from yisang.filters.licence import AllowLicence, Registry, TagSite, licence, table
+from yisang.filters.licence import AllowLicence, Registry, TagSite, licence, stated, table
 from yisang.records import UNKNOWN_LICENCE, Drop, Licence, Page, Prompt
 
 DAY = "2026-11-01"
@@ -59,9 +60,8 @@ def test_every_no_derivatives_and_non_commercial_licence_is_no_a():
 
 
 def test_share_alike_is_what_its_name_says():
-    assert {name for name, entry in table().items() if entry.share_alike} == {
-        name for name in table() if "sa" in name.split("-")
-    }
+    named = {name for name in table() if "sa" in name.split("-") or name.startswith(("gfdl", "odbl"))}
+    assert {name for name, entry in table().items() if entry.share_alike} == named
 
 
 def test_the_unknown_licence_is_that_of_a_record_without_one():
@@ -278,8 +278,68 @@ def test_identity_follows_the_content_of_the_registry_not_its_place(write, tmp_p
     moved = tmp_path / "moved.toml"
     moved.write_text(SITE)
     assert TagSite(str(moved)).identity() == before
-    moved.write_text(SITE + "# a remark\n")
-    assert TagSite(str(moved)).identity() != before
+    for old, new in (
+        ("Science", "Daily"),
+        ("CC-BY-4.0", "CC-BY-3.0"),
+        ('"A"', '"B"'),
+        (DAY, "2026-11-02"),
+        ("footer", "head"),
+    ):
+        moved.write_text(SITE.replace(old, new))
+        assert TagSite(str(moved)).identity() != before, new
+    for more in ("subdomains", "page_may_raise"):
+        moved.write_text(SITE + f"{more} = true\n")
+        assert TagSite(str(moved)).identity() != before, more
+
+
+def test_how_to_crawl_stands_in_the_registry_and_is_no_part_of_its_identity(write, tmp_path):
+    before = TagSite(write(SITE)).identity()
+    crawl = (
+        '# a remark\n[crawl]\ndelay = 2.0\ncontact = "mailto:you@example.org"\n'
+        + SITE
+        + '[site.crawl]\nstart = ["https://a.example/"]\n'
+    )
+    registry = Registry(write(crawl))
+    assert registry.for_host("a.example") == Registry(write(SITE)).for_host("a.example")
+    other = tmp_path / "crawl.toml"
+    other.write_text(crawl.replace("2.0", "9.0"))
+    assert TagSite(other).identity() == before
+
+
+def test_a_page_may_raise_only_where_the_entry_says_so(write):
+    assert not Registry(write(SITE)).for_host("a.example").page_may_raise
+    assert Registry(write(SITE + "page_may_raise = true\n")).for_host("a.example").page_may_raise
+    with pytest.raises(UsageError, match="page_may_raise is 'yes'; it must be true or false"):
+        Registry(write(SITE + 'page_may_raise = "yes"\n'))
+
+
+def test_entries_that_were_read_more_than_a_year_ago_are_told(write):
+    ages = {
+        "old.example": "2024-01-01",
+        "older.example": "2023-05-05",
+        "new.example": "2026-01-01",
+        "edge.example": "2025-11-01",
+    }
+    text = "".join(SITE.replace("a.example", host).replace(DAY, date) for host, date in ages.items())
+    registry = Registry(write(text))
+    today = datetime.date(2026, 11, 2)
+    assert [site.host for site in registry.outdated(today)] == ["older.example", "old.example"]
+    warning = registry.age_warning(today)
+    assert (
+        "2 of 4 entries were read more than a year ago: older.example (2023-05-05), old.example (2024-01-01)."
+        in warning
+    )
+    assert [site.host for site in registry.outdated(today + datetime.timedelta(days=1))][-1] == "edge.example"
+    assert registry.age_warning(datetime.date(2024, 1, 1)) == ""
+
+
+@pytest.mark.parametrize(
+    ("id", "letter", "derive"),
+    [("CC-BY", "A", True), ("CC-BY-ND", "B", False), ("CC-BY-NC-9.0", "B", True), ("CC-BY-2.0-XX", "A", True), ("GFDL", "A", True), ("KOGL", "C", True), ("CC-SAMPLING", "C", True)],
+)  # fmt: skip
+def test_what_a_page_states_goes_by_its_family_where_the_table_lacks_the_version(id, letter, derive):
+    found = stated(id, "footer")
+    assert (found.id, found.letter, found.derive) == (id, letter, derive)
 
 
 def test_identity_follows_the_table_of_licences(write, tmp_path, monkeypatch):

@@ -301,17 +301,28 @@ class TagSite:
         return Registry(self.registry_path)
 
     def __call__(self, page: Page) -> Page:
-        try:
-            address = urlsplit(page.final_url or page.url)
-            host = address.hostname or ""
-        except ValueError:  # no address at all, such as http://[
-            return msgspec.structs.replace(page, licence=UNKNOWN_LICENCE)
-        if address.scheme == "file" and not host:
+        if self.is_file(page):
             return page
-        site = self.registry.for_host(host)
+        site = self.entry(page)
         if site is None:
             return msgspec.structs.replace(page, licence=UNKNOWN_LICENCE)
         return msgspec.structs.replace(page, licence=site.licence, category=site.category)
+
+    def entry(self, page: Page) -> Site | None:
+        """The entry of the page's host; None where there is none, or no address at all, such as http://[."""
+        try:
+            return self.registry.for_host(urlsplit(page.final_url or page.url).hostname or "")
+        except ValueError:
+            return None
+
+    @staticmethod
+    def is_file(page: Page) -> bool:
+        """Whether a page comes out of a file, without a host."""
+        try:
+            address = urlsplit(page.final_url or page.url)
+        except ValueError:
+            return False
+        return address.scheme == "file" and not address.hostname
 
     def identity(self) -> dict[str, Any]:
         """The digests of the registry and of the table of licences; where they lie does not matter."""

@@ -6,5 +6,6 @@ TagLicence      a recipe step: the licence of a page's host, lowered by what the
 
 from yisang.sources.rights.licences.findings import Finding, PageLicence
 from yisang.sources.rights.licences.page import page_licence
+from yisang.sources.rights.licences.steps import TagLicence
 
-__all__ = ["Finding", "PageLicence", "page_licence"]
+__all__ = ["Finding", "PageLicence", "TagLicence", "page_licence"]

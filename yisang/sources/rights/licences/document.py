@@ -10,16 +10,18 @@ Nothing is fetched: the parser has no network, an external entity is no entity i
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
 
-from yisang.sources.rights.licences.findings import CONTEXT, Region
+from yisang.sources.rights.licences.findings import CONTEXT, MAX_STATEMENTS, Region
 from yisang.sources.rights.licences.names import names_creative_commons, of_address, of_badge, unwrapped
 
+_T = TypeVar("_T")
 MAX_CHARS = 5_000_000
 """Of the HTML of a page; what is beyond is not read, and said."""
 MAX_ELEMENTS = 300_000
@@ -244,6 +246,13 @@ class Document:
         spare = max(0, CONTEXT - (end - start))
         first = max(0, start - spare // 2)
         return " ".join(self.text[first : first + CONTEXT].split())
+
+    def ends(self, items: Sequence[_T], what: str) -> Sequence[_T]:
+        """The items, or of too many the first and the last ones, which is told as a fault."""
+        if len(items) <= MAX_STATEMENTS:
+            return items
+        self.faults.append(f"read {MAX_STATEMENTS:,} of {len(items):,} {what}")
+        return [*items[: MAX_STATEMENTS // 2], *items[-(MAX_STATEMENTS // 2) :]]
 
     def block_text(self, number: int) -> str:
         block = self.blocks[number]

@@ -10,9 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
-from yisang.sources.rights.licences.document import Document, Where
-from yisang.sources.rights.licences.findings import Finding, Place, Scope
+from yisang.sources.rights.licences.document import Document, Element, Where
+from yisang.sources.rights.licences.findings import MAX_STATEMENTS, Finding, Place, Scope
 from yisang.sources.rights.licences.statements import Kogl, load
 from yisang.sources.rights.licences.text import SHORT, Sentence
 
@@ -81,95 +82,102 @@ def marks(document: Document) -> Iterator[Finding]:
 
 
 def _images(document: Document, words: Kogl) -> Iterator[_Mark]:
-    for image in document.images:
-        said = f"{image.get('alt')} {image.get('title')}"[:400].translate(_SIGNS)
-        name = re.split(r"[?#]", image.get("src"))[0][-200:]
-        badge = _BADGE.search(name)
-        named = words.name.search(said)
-        if not badge and not named:
+    showing = [
+        image
+        for image in document.images
+        if _BADGE.search(_file(image))
+        or words.name.search(image.get("alt")[:300])
+        or words.name.search(image.get("title")[:100])
+    ]
+    for image in document.ends(showing, "images of KOGL"):
+        said = f"{image.get('alt')[:300]} {image.get('title')[:100]}".translate(_SIGNS)
+        badge = _BADGE.search(_file(image))
+        sentence = Sentence(document, image.block, image.start, image.end)
+        if words.denied.search(said) or (badge and words.denied.search(sentence.text)):
             continue
-        text = document.block_text(image.block)
-        if words.denied.search(said) or (badge and words.denied.search(text[:300])):
-            continue
-        types = set(_types(said, words) if named or badge else ())
+        types = set(_types(said, words))
         # Number 0 in a file's name is both "free use" and "not applied": it needs words.
         if badge and badge[1] != "0":
             types.add(badge[1])
         for type in sorted(types) or [""]:
-            mark = _Mark(type, "badge", image.where, image.block, image.start, image.end, f"{name} {said}".strip())
-            _scope_mark(mark, document, words, text)
+            evidence = f"{_file(image)} {said}".strip()
+            mark = _Mark(type, "badge", image.where, image.block, image.start, image.end, evidence)
+            _scope_mark(mark, sentence, words)
             yield mark
 
 
+def _file(image: Element) -> str:
+    return re.split(r"[?#]", image.get("src")[:2000])[0][-200:]
+
+
 def _links(document: Document, words: Kogl) -> Iterator[_Mark]:
-    for link in document.links:
-        type = of_address(document.resolve(link.get("href")))
-        if type is None:
-            continue
-        mark = _Mark(type, "link", link.where, link.block, link.start, link.end, link.get("href"))
-        text = document.block_text(link.block)
-        _scope_mark(mark, document, words, text)
-        start = max(0, link.start - document.blocks[link.block].start)
-        sentence = Sentence(text, start, max(start, link.end - document.blocks[link.block].start)).text
-        if mark.scope == "page" and len(sentence) > LABEL and not words.grant.search(sentence):
+    found = [(link, of_address(document.resolve(link.get("href")))) for link in document.links]
+    for link, type in document.ends([(link, type) for link, type in found if type is not None], "links to KOGL"):
+        mark = _Mark(type or "", "link", link.where, link.block, link.start, link.end, link.get("href"))
+        sentence = Sentence(document, link.block, link.start, link.end)
+        _scope_mark(mark, sentence, words)
+        if mark.scope == "page" and len(sentence.text) > LABEL and not words.grant.search(sentence.text):
             mark.scope, mark.why = "mention", "no words that give it to the page"
         yield mark
 
 
 def _texts(document: Document, words: Kogl) -> Iterator[_Mark]:
-    alts = _Alts(document)
-    label = -1
+    if not words.name.search(document.text):
+        return
+    named: list[tuple[int, int, int]] = []
+    label = False
     for number, block in enumerate(document.blocks):
-        text = document.block_text(number).translate(_SIGNS)
+        text = document.block_text(number)
         if not text.strip():
             continue
-        names = list(words.name.finditer(text))
-        spans = [(match.start(), match.end()) for match in names]
-        if not spans and label == number - 1 and len(text) <= _REACH and _types(text, words):
-            spans = [(0, 0)]  # the name stands in the block before, as a label
-        typed = False
-        for start, end in spans[:50]:
-            in_alt = alts.cover(block.start + start, block.start + max(end, start + 1))
-            if in_alt and not _types(text[end : end + _REACH], words):
-                continue
-            for mark in _named(text, start, end, number, document, words):
-                typed = typed or bool(mark.type)
-                yield mark
-        label = number if names and not typed and len(text) <= LABEL else -1
+        names = [(number, match.start(), match.end()) for match in islice(words.name.finditer(text), MAX_STATEMENTS)]
+        if not names and label and len(text) <= _REACH and _types(text.translate(_SIGNS), words):
+            names = [(number, 0, 0)]  # the name stands in the block before, as a label
+        named += names
+        label = bool(names) and block.end - block.start <= LABEL and not _types(text.translate(_SIGNS), words)
+    alts = _Alts(document)
+    for number, start, end in document.ends(named, "names of KOGL"):
+        yield from _named(start, end, number, document, words, alts)
 
 
-def _named(text: str, start: int, end: int, number: int, document: Document, words: Kogl) -> Iterator[_Mark]:
+def _named(start: int, end: int, number: int, document: Document, words: Kogl, alts: _Alts) -> Iterator[_Mark]:
     block = document.blocks[number]
-    stop = _CLEAN.search(text, end, end + _REACH)
-    behind = text[end : stop.start() if stop else end + _REACH]
-    types = _types(behind, words) or _types(text[max(0, start - _BEFORE) : start], words, numbers_only=True)
-    sentence = Sentence(text, start, end).text
-    if words.denied.search(sentence):
+    first, last = block.start + start, block.start + end
+    following = document.text[last : min(block.end, last + _REACH)].translate(_SIGNS)
+    stop = _CLEAN.search(following)
+    behind = following[: stop.start()] if stop else following
+    before = document.text[max(block.start, first - _BEFORE) : first].translate(_SIGNS)
+    types = _types(behind, words) or _types(before, words, numbers_only=True)
+    if not types and alts.cover(first, max(last, first + 1)):
+        return  # the badge itself is told as an image
+    sentence = Sentence(document, number, first, last)
+    said = sentence.text.translate(_SIGNS)
+    if words.denied.search(said):
         return
-    several = len({match[0] for match in words.type.finditer(sentence)}) > 1 and len({*_numbers(sentence, words)}) > 1
+    several = len(set(_numbers(said, words))) > 1
+    own, granted = load().own.search(said), words.grant.search(said)
+    box = block.where.box
     for type in sorted(types) or [""]:
-        evidence = " ".join(text[start : end + len(behind)].split())
-        mark = _Mark(type, "text", block.where, number, block.start + start, block.start + end + len(behind), evidence)
-        _scope_mark(mark, document, words, text)
-        own = load().own.search(sentence)
-        granted = words.grant.search(sentence)
+        evidence = " ".join((document.text[first:last] + behind).split())
+        mark = _Mark(type, "text", block.where, number, first, last + len(behind), evidence)
+        _scope_mark(mark, sentence, words)
         if mark.scope != "page":
             pass
         elif several:
             mark.scope, mark.why = "about", "several types in one sentence"
         elif words.name.search(document.title) and not (own and granted):
             mark.scope, mark.why = "about", "on a page that is about KOGL"
-        elif (len(sentence) > (SHORT if block.where.box else LABEL) and not granted) or (
-            len(sentence) > 2 * LABEL and not own and block.where.region == "article" and not block.where.box
+        elif (len(said) > (SHORT if box else LABEL) and not granted) or (
+            len(said) > 2 * LABEL and not own and block.where.region == "article" and not box
         ):
             mark.scope, mark.why = "mention", "no words that give it to the page"
         yield mark
 
 
-def _scope_mark(mark: _Mark, document: Document, words: Kogl, text: str) -> None:
+def _scope_mark(mark: _Mark, sentence: Sentence, words: Kogl) -> None:
     if mark.where.part:
         mark.scope, mark.why = "part", mark.where.part
-    elif words.used.search(text[:1000]):
+    elif words.used.search(sentence.text):
         mark.scope, mark.why = "part", "of a work that was made use of"
 
 

@@ -10,18 +10,23 @@ from yisang.sources.rights.licences.findings import Finding, Place, Scope
 from yisang.sources.rights.licences.head import is_embedded, other_subject, property_name
 from yisang.sources.rights.licences.names import UNKNOWN, in_text, names_creative_commons, of_address, of_badge
 from yisang.sources.rights.licences.statements import load
-from yisang.sources.rights.licences.text import Sentence, other_work, scope
+from yisang.sources.rights.licences.text import SHORT, Sentence, other_work, scope
 
 
 def links(document: Document) -> Iterator[Finding]:
     """<a> and <area>: with rel=license a statement about the page unless something says otherwise, without it as its sentence says."""
-    for link, id in zip(document.links, document.licences, strict=True):
-        said = document.text[link.start : link.end].strip()
-        if any(property_name(rel) in ("license", "licence") for rel in link.rels):
+    stating = [
+        (link, id)
+        for link, id in zip(document.links, document.licences, strict=True)
+        if _is_rel(link) or (id is not None and id != UNKNOWN and not is_embedded(link))
+    ]
+    for link, id in document.ends(stating, "links to licences"):
+        said = document.text[link.start : min(link.end, link.start + SHORT)].strip()
+        if _is_rel(link):
             why = other_subject(link, document) or other_work(_sentence(link, document))
             recognised = id or _by_words(document.resolve(link.get("href")), f"{said} {link.get('title')}")
             yield _finding(link, document, recognised or UNKNOWN, "a rel=license", "part" if why else "page", why)
-        elif id is not None and id != UNKNOWN and not is_embedded(link):
+        elif id is not None:
             badge = any(
                 image.around == link.get("href")
                 and link.start <= image.start <= link.end
@@ -35,7 +40,7 @@ def links(document: Document) -> Iterator[Finding]:
                 if not said or names_creative_commons(said) or load().label.match(said)
                 else ""
             )
-            found, why = scope(link.where, _sentence(link, document), document.block_text(link.block), document, label)
+            found, why = scope(link.where, _sentence(link, document), document, label)
             if (other := other_subject(link, document)) and found == "page":
                 found, why = "part", other
             yield _finding(link, document, id, "link", found, why)
@@ -43,13 +48,16 @@ def links(document: Document) -> Iterator[Finding]:
 
 def badges(document: Document) -> Iterator[Finding]:
     """Images of Creative Commons' badges that no link to a licence is around."""
-    for image in document.images:
-        id = of_badge(document.resolve(image.get("src")))
-        if id is None or (image.around and of_address(document.resolve(image.around)) is not None):
+    found = [(image, of_badge(document.resolve(image.get("src")))) for image in document.images]
+    for image, id in document.ends([(image, id) for image, id in found if id is not None], "badges"):
+        if image.around and of_address(document.resolve(image.around)) is not None:
             continue
-        block = document.block_text(image.block)
-        found, why = scope(image.where, _sentence(image, document), block, document, "badge")
-        yield _finding(image, document, id, "badge", found, why, evidence=image.get("src"))
+        what, why = scope(image.where, _sentence(image, document), document, "badge")
+        yield _finding(image, document, id, "badge", what, why, evidence=image.get("src"))
+
+
+def _is_rel(link: Element) -> bool:
+    return any(property_name(rel) in ("license", "licence") for rel in link.rels)
 
 
 def _images_in(link: Element, document: Document) -> Iterator[Element]:
@@ -69,9 +77,7 @@ def _images_in(link: Element, document: Document) -> Iterator[Element]:
 
 
 def _sentence(element: Element, document: Document) -> Sentence:
-    block = document.blocks[element.block]
-    start = max(0, element.start - block.start)
-    return Sentence(document.block_text(element.block), start, max(start, element.end - block.start))
+    return Sentence(document, element.block, element.start, element.end)
 
 
 def _by_words(address: str, said: str) -> str | None:

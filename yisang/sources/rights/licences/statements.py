@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-_EDGE = r"(?:(?<![A-Za-z0-9])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?![A-Za-z0-9]))"
-"""What \\b is in English phrases: in Korean and Japanese text, what follows a Latin word stands right behind it."""
+_EDGE = re.compile(r"(?P<before>\\b(?=[a-z]|\((?!\?[=!<])))|\\b", re.IGNORECASE)
+"""\\b before a word, or else behind one."""
 STATEMENTS = Path(__file__).parent / "statements.toml"
 
 
@@ -39,6 +39,8 @@ class Statements:
     """One pattern per table of the file, over all languages; `elements` and `ports` have a group for each of their keys."""
 
     creative_commons: re.Pattern[str]
+    creative_commons_words: tuple[str, ...]
+    """The first word of each of its spellings, in small letters."""
     elements: re.Pattern[str]
     ports: re.Pattern[str]
     grant: re.Pattern[str]
@@ -57,10 +59,12 @@ def load() -> Statements:
     table = tomllib.loads(STATEMENTS.read_text("utf-8"))
     plain = ("creative_commons", "grant", "own", "otherwise", "other", "credit", "label", "claim", "reserved")
     elements = {key: _joined(value) for key, value in table["elements"].items()}
-    ports = {
-        key: "|".join(_spaced(item.replace(r"\b", _EDGE)) for item in items) for key, items in table["ports"].items()
-    }
+    ports = {key: "|".join(_spaced(_latin(item)) for item in items) for key, items in table["ports"].items()}
+    spellings = [item for items in table["creative_commons"].values() for item in items]
     return Statements(
+        creative_commons_words=tuple(
+            re.findall(r"[^\W\d_]{2,}", item.replace(r"\b", " "))[0].lower() for item in spellings
+        ),
         **{key: re.compile(_joined(table[key]), re.IGNORECASE) for key in plain},
         elements=_grouped("", elements),
         ports=_grouped(r"[\s,(–-]*", ports),
@@ -82,10 +86,13 @@ def digest() -> str:
 
 def _joined(languages: dict[str, Any]) -> str:
     return "|".join(
-        _spaced(item.replace(r"\b", _EDGE) if language == "en" else item)
-        for language, items in languages.items()
-        for item in items
+        _spaced(_latin(item) if language == "en" else item) for language, items in languages.items() for item in items
     )
+
+
+def _latin(pattern: str) -> str:
+    """\\b of a phrase in Latin letters, which in Korean and Japanese text stands right between other letters."""
+    return _EDGE.sub(lambda match: "(?<![A-Za-z0-9])" if match["before"] is not None else "(?![A-Za-z0-9])", pattern)
 
 
 def _spaced(pattern: str) -> str:

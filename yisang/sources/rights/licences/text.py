@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from yisang.sources.rights.licences.document import Document, Where
-from yisang.sources.rights.licences.findings import Finding, Scope
-from yisang.sources.rights.licences.names import RESERVED, Named, in_text
+from yisang.sources.rights.licences.findings import MAX_STATEMENTS, Finding, Scope
+from yisang.sources.rights.licences.names import RESERVED, in_text
 from yisang.sources.rights.licences.statements import load
 
 BEFORE, AFTER = 300, 200
@@ -19,18 +20,24 @@ _TURN = re.compile(r",\s*(?:and|und|et|y|while|with|sowie)\s|[()]", re.IGNORECAS
 
 
 class Sentence:
-    """The sentence around [start, end) of a block's text."""
+    """The sentence around [start, end) of the page's text, in the block of this number. `lead` is what stands before, in its own clause;
+    `head` is the beginning of the block, `short` whether that is all of it."""
 
-    def __init__(self, text: str, start: int, end: int):
-        first, last = max(0, start - BEFORE), min(len(text), end + AFTER)
-        before = [match.end() for match in _BOUNDARY.finditer(text, first, start)]
-        behind = _BOUNDARY.search(text, end, last)
-        self.start = before[-1] if before else first
-        self.end = behind.start() if behind else last
-        self.text = text[self.start : self.end]
-        self.lead = text[self.start : start]
-        turns = [match.end() for match in _TURN.finditer(self.lead)]
-        self.lead = self.lead[turns[-1] :] if turns else self.lead
+    def __init__(self, document: Document, number: int, start: int, end: int):
+        block = document.blocks[number]
+        start = min(max(start, block.start), block.end)
+        end = min(max(start, end), block.end, start + AFTER)
+        first = max(block.start, start - BEFORE)
+        text = document.text[first : min(block.end, end + AFTER)]
+        before = [match.end() for match in _BOUNDARY.finditer(text, 0, start - first)]
+        behind = _BOUNDARY.search(text, end - first)
+        begin = before[-1] if before else 0
+        self.text = text[begin : behind.start() if behind else len(text)]
+        lead = text[begin : start - first]
+        turns = [match.end() for match in _TURN.finditer(lead)]
+        self.lead = lead[turns[-1] :] if turns else lead
+        self.head = document.text[block.start : min(block.end, block.start + SHORT)]
+        self.short = block.end - block.start <= SHORT
 
 
 def is_reserved(text: str) -> bool:
@@ -48,7 +55,7 @@ def other_work(sentence: Sentence) -> str:
     return ""
 
 
-def scope(where: Where, sentence: Sentence, block: str, document: Document, label: str = "") -> tuple[Scope, str]:
+def scope(where: Where, sentence: Sentence, document: Document, label: str = "") -> tuple[Scope, str]:
     """What a licence is given to that is named or linked in this sentence.
 
     label: what stands there is a licence's name, badge or title by itself, which gives it to the page where such labels stand, in the
@@ -61,30 +68,43 @@ def scope(where: Where, sentence: Sentence, block: str, document: Document, labe
         return "part", why
     granted = bool(words.grant.search(sentence.text))
     framed = where.region in ("footer", "aside")
-    if framed and (granted or (label and len(block) <= SHORT)):
+    if framed and (granted or (label and sentence.short)):
         return "page", ""
     if document.about_licences and not framed:
         return "about", "on a page that is about licences"
-    if where.box and (granted or (label and len(block) <= SHORT)):
+    if where.box and (granted or (label and sentence.short)):
         return "page", ""
-    own = words.own.search(sentence.text) or words.otherwise.search(sentence.text) or words.claim.search(block[:SHORT])
-    if label == "badge" or (granted and own) or (words.label.match(block) and len(block) <= SHORT):
+    own = words.own.search(sentence.text) or words.otherwise.search(sentence.text) or words.claim.search(sentence.head)
+    if label == "badge" or (granted and own) or (sentence.short and words.label.match(sentence.head)):
         return "page", ""
     return "mention", "no words that give it to the page"
 
 
 def statements(document: Document) -> Iterator[Finding]:
     """Licences named in the text, outside of links to licences, which speak for themselves (`marks`)."""
+    named = [
+        (number, item)
+        for number in range(len(document.blocks))
+        for item in islice(in_text(document.block_text(number)), MAX_STATEMENTS)
+    ]
     linked, others = _Spans(document, True), _Spans(document, False)
-    for number, block in enumerate(document.blocks):
-        text = document.block_text(number)
-        if len(text) < 3:
+    for number, item in document.ends(named, "names of licences"):
+        block = document.blocks[number]
+        start, end = block.start + item.start, block.start + item.end
+        if linked.covers(start):
             continue
-        for named in in_text(text):
-            if not linked.covers(block.start + named.start):
-                # An entry of a menu that names a licence leads to a page about it.
-                label = "" if others.covers(block.start + named.start) else "name"
-                yield _finding(named, number, text, document, label)
+        # An entry of a menu that names a licence leads to a page about it.
+        label = "" if others.covers(start) else "name"
+        found, why = scope(block.where, Sentence(document, number, start, end), document, label)
+        yield Finding(
+            id=item.id,
+            place="text",
+            region=block.where.region,
+            scope=found,
+            evidence=" ".join(document.text[start:end].split())[:200],
+            context=document.context(start, end),
+            why=why,
+        )
 
 
 def reservations(document: Document) -> Iterator[Finding]:
@@ -111,20 +131,6 @@ def reservations(document: Document) -> Iterator[Finding]:
             context=document.context(block.start + match.start(), block.start + match.end()),
             why=where.part or ("on a page that is about licences" if talk else ""),
         )
-
-
-def _finding(named: Named, number: int, text: str, document: Document, label: str) -> Finding:
-    block = document.blocks[number]
-    found, why = scope(block.where, Sentence(text, named.start, named.end), text, document, label)
-    return Finding(
-        id=named.id,
-        place="text",
-        region=block.where.region,
-        scope=found,
-        evidence=" ".join(text[named.start : named.end].split())[:200],
-        context=document.context(block.start + named.start, block.start + named.end),
-        why=why,
-    )
 
 
 class _Spans:
