@@ -126,6 +126,17 @@ def test_the_rights_stand_in_the_warc_too(hostile: Crawled) -> None:
     assert all(rights is not None and rights.allowed for rights in judged)
 
 
+def test_pages_come_with_their_licence_and_its_evidence(hostile: Crawled) -> None:
+    """Of the host's entry, as these pages state none; docs/registry.md says how a page's own statement lowers it."""
+    (shard,) = [shard for shard in Crawl(str(hostile.out)).shards() if shard.path == "plain.example"]
+    pages = [page for page in Crawl(str(hostile.out)).read(shard) if isinstance(page, Page)]
+    assert {(page.licence.id, page.licence.letter, page.category) for page in pages} == {("CC-BY-SA-4.0", "A", "Daily")}
+    assert {page.measures["page_licence_agreement"] for page in pages} == {"none"}
+    with (hostile.out / "plain.example" / "plain.example-00000.warc.gz").open("rb") as file:
+        told = [record.raw_stream.read() for record in ArchiveIterator(file) if record.rec_type == "metadata"]
+    assert sum(b'licence: {"licence":{"id":"CC-BY-SA-4.0"' in text for text in told) == len(pages)
+
+
 # Killed, stopped, started twice
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from yisang.records import Page
 from yisang.sources.base import TooLarge
 from yisang.sources.crawl.archive import NOT_MODIFIED, SAME_PAYLOAD, Exchange
 from yisang.sources.crawl.frontier import Found, Queued, Settled, now
 from yisang.sources.crawl.links import Listed, NotListing, clean, listed, page_links
 from yisang.sources.crawl.rules import WORTH_ANOTHER_TRY, retry_after
 from yisang.sources.crawl.site import Site
+from yisang.sources.crawl.tag import Tag
 from yisang.sources.decode import decode
 from yisang.sources.http_body import BrokenRecord, NoDecoder, undo_codings
 from yisang.sources.rights.optout import heard, page_signals
@@ -30,10 +32,10 @@ def _is_html(headers: dict[str, str], body: bytes) -> bool:
 
 
 class Answers:
-    """Takes answers to their verdicts for one agent."""
+    """Takes answers to their verdicts for one agent. tag: gives a page its licence (`TagLicence`)."""
 
-    def __init__(self, agent: str):
-        self._agent = agent
+    def __init__(self, agent: str, tag: Callable[[Page], Page]):
+        self._agent, self._tag = agent, tag
 
     def wants_body(self, queued: Queued, headers: dict[str, str]) -> bool:
         """Whether the body behind these headers is of use, and its owner does not object in them."""
@@ -105,7 +107,7 @@ class Answers:
         """304: what lies here is still what the server has."""
         settled = Settled("page" if queued.kind == "page" else "not_html", why="unchanged (304)")
         settled = replace(settled, digest=queued.digest, warc=queued.warc, fetched=queued.fetched)
-        settled = replace(settled, etag=queued.etag, modified=queued.modified)
+        settled = replace(settled, etag=queued.etag, modified=queued.modified, licence=queued.licence)
         revisit = (NOT_MODIFIED, exchange.url, queued.fetched)
         self._settle(site, queued, exchange, settled, found, revisit=revisit)
 
@@ -160,7 +162,9 @@ class Answers:
             return
         links = page_links(text, exchange.url) if follows else []
         inside, outside = site.found(links, queued.depth + 1)
-        self._settle(site, queued, exchange, Settled("page"), found, inside, off_site=outside, headers=headers)
+        page = Page(id="", url=exchange.url, status=exchange.status, headers=headers, body=body)
+        settled = Settled("page", licence=Tag.of(self._tag(page)).as_json())
+        self._settle(site, queued, exchange, settled, found, inside, off_site=outside, headers=headers)
 
     def _listing(self, site: Site, queued: Queued, exchange: Exchange, found: list[Signal], body: bytes) -> None:
         """A sitemap or a feed: no page, but what it lists are."""
@@ -197,5 +201,5 @@ class Answers:
             if queued.digest == exchange.digest:
                 revisit = (SAME_PAYLOAD, exchange.url, queued.fetched)
                 seen = replace(seen, warc=queued.warc, fetched=queued.fetched)
-        place = site.store(exchange, via=queued.via, rights=rights, revisit=revisit)
+        place = site.store(exchange, via=queued.via, rights=rights, licence=settled.licence, revisit=revisit)
         site.settle(queued, seen if revisit else replace(seen, warc=place), links, off_site=off_site)

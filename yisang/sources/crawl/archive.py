@@ -1,6 +1,6 @@
 """What a crawl received, as WARC 1.1 (ISO 28500:2017, https://iipc.github.io/warc-specifications/), one series of files per site.
 
-For each answer: a `metadata` record with the verdict on its rights and where its URL was found, the `request`, and the `response`; or a
+For each answer: a `metadata` record with the verdict on its rights, the licence of a page, and where its URL was found, the `request`, and the `response`; or a
 `revisit` in its place, where the server says that nothing has changed (304) or the body is the one that lies there already.
 """
 
@@ -91,7 +91,15 @@ class Archive:
             )
         return cut
 
-    def write(self, exchange: Exchange, *, via: str, rights: str, revisit: tuple[str, str, str] | None = None) -> str:
+    def write(
+        self,
+        exchange: Exchange,
+        *,
+        via: str,
+        rights: str,
+        licence: str = "",
+        revisit: tuple[str, str, str] | None = None,
+    ) -> str:
         """Writes the records of an exchange and waits until they are on the device. Returns `file:offset` of the last of them.
 
         revisit: profile, address and date of the earlier record that holds the body.
@@ -100,7 +108,7 @@ class Archive:
         with explained(str(path)):
             file = self._opened()
             writer = WARCWriter(file, gzip=True, warc_version="1.1")
-            records = _records(writer, exchange, via, rights, revisit)
+            records = _records(writer, exchange, {"via": via, "rights": rights, "licence": licence}, revisit)
             for record in records[:-1]:
                 writer.write_record(record)
             place = f"{self._name}:{file.tell()}"
@@ -140,7 +148,7 @@ class Archive:
 
 
 def _records(
-    writer: WARCWriter, exchange: Exchange, via: str, rights: str, revisit: tuple[str, str, str] | None
+    writer: WARCWriter, exchange: Exchange, facts: dict[str, str], revisit: tuple[str, str, str] | None
 ) -> list[object]:
     """metadata, request, and the response or revisit that both belong to."""
     url, when = exchange.url, {"WARC-Date": exchange.when}
@@ -168,7 +176,7 @@ def _records(
     own = last.rec_headers.get_header("WARC-Record-ID")
     asked = StatusAndHeaders(f"GET {_target(url)} HTTP/1.1", list(exchange.asked), is_http_request=True)
     together = when | {"WARC-Concurrent-To": own}
-    about = "".join(f"{name}: {value}\r\n" for name, value in (("via", via), ("rights", rights)) if value).encode()
+    about = "".join(f"{name}: {value}\r\n" for name, value in facts.items() if value).encode()
     return [
         writer.create_warc_record(url, "metadata", BytesIO(about), len(about), "", together, None, None),
         writer.create_warc_record(url, "request", None, None, "", together, None, asked),

@@ -39,7 +39,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS urls (
     number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, url TEXT NOT NULL, kind TEXT NOT NULL, depth INTEGER NOT NULL,
     hops INTEGER NOT NULL, via TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0, verdict TEXT,
-    rule TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '', rights TEXT NOT NULL DEFAULT '', status INTEGER, target TEXT NOT NULL DEFAULT '',
+    rule TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '', rights TEXT NOT NULL DEFAULT '', licence TEXT NOT NULL DEFAULT '', status INTEGER, target TEXT NOT NULL DEFAULT '',
     etag TEXT NOT NULL DEFAULT '', modified TEXT NOT NULL DEFAULT '', digest TEXT NOT NULL DEFAULT '', warc TEXT NOT NULL DEFAULT '',
     fetched TEXT NOT NULL DEFAULT '', seen TEXT NOT NULL DEFAULT ''
 );
@@ -66,6 +66,7 @@ class Queued(NamedTuple):
     digest: str
     warc: str
     fetched: str
+    licence: str
 
 
 class Found(NamedTuple):
@@ -82,12 +83,14 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of a URL. `rule`: the text that decided; `why`: in words. warc: `file:offset` of the record that holds the body."""
+    """What became of a URL. `rule`: the text that decided; `why`: in words. rights, licence (`tag`): of a page, as JSON. warc: `file:offset` of the
+    record that holds the body."""
 
     verdict: str
     rule: str = ""
     why: str = ""
     rights: str = ""
+    licence: str = ""
     status: int | None = None
     target: str = ""
     etag: str = ""

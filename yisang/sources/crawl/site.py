@@ -143,9 +143,16 @@ class Site:
                 await asyncio.wait_for(stopping.wait(), seconds)
 
     def store(
-        self, exchange: Exchange, *, via: str = "", rights: str = "", revisit: tuple[str, str, str] | None = None
+        self,
+        exchange: Exchange,
+        *,
+        via: str = "",
+        rights: str = "",
+        licence: str = "",
+        revisit: tuple[str, str, str] | None = None,
     ) -> str:
-        return self.archive.write(exchange, via=via, rights=rights, revisit=revisit)
+        """Writes the records of an answer (`Archive.write`)."""
+        return self.archive.write(exchange, via=via, rights=rights, licence=licence, revisit=revisit)
 
 
 def _locked(folder: Path, host: str) -> IO[str]:

@@ -17,6 +17,8 @@ from yisang.sources.crawl.child import crawl_in_child
 from yisang.sources.crawl.frontier import Frontier
 from yisang.sources.crawl.site import FRONTIER
 from yisang.sources.crawl.sites import read_sites
+from yisang.sources.crawl.tag import Tag
+from yisang.sources.rights.licences.steps import MEASURE
 from yisang.sources.rights.signals import stored
 from yisang.sources.warc import Warc
 
@@ -26,7 +28,8 @@ class Crawl:
     """The pages of a crawl in `folder`. With `sites` (a SITES.toml), what is not crawled yet is; without, only what lies there is read.
 
     Each URL that was asked for and said no is a drop (`opt_out`), each that failed by our own fault is a dead letter; redirects, errors,
-    and what was never asked for are told by their verdict. A page's `fetched` is when its bytes came; that they were looked at again since
+    and what was never asked for are told by their verdict. A page has the licence of its host, lowered by what it says itself, as both were when it
+    was crawled; `TagLicence` in a recipe judges anew by a registry of today. A page's `fetched` is when its bytes came; that they were looked at again since
     (`yisang crawl --again`) is in the frontier. One process crawls a host, wherever it runs, so the folder must be one that all workers see.
     """
 
@@ -110,7 +113,7 @@ class Crawl:
             for item in archive.read(shard):
                 if isinstance(item, Page) and item.warc in left:
                     row = left.pop(item.warc)
-                    yield msgspec.structs.replace(item, rights=row["rights"])
+                    yield self._tagged(item, row)
                 elif isinstance(item, Dead):
                     damage.append(f"{item.where}: {item.message}")
         for place, row in left.items():
@@ -118,6 +121,17 @@ class Crawl:
             yield Dead(
                 "MissingRecord", f"no whole record of {row['url']} stands at {place} ({why})", where=f"{folder}/{place}"
             )
+
+    def _tagged(self, page: Page, row: dict[str, Any]) -> Page:
+        """The page with the verdict on its rights, and with the licence that the crawl gave it unless the recipe names one."""
+        tag = Tag.read(row["licence"])
+        return msgspec.structs.replace(
+            page,
+            rights=row["rights"],
+            licence=self.licence or tag.licence,
+            category=self.category or tag.category,
+            measures=page.measures | {MEASURE: tag.agreement},
+        )
 
     def _crawl(self, host: str) -> None:
         """Crawls a host to its end in a process of its own, where SITES are named and it is not done."""

@@ -37,6 +37,7 @@ from yisang.sources.crawl.resolver import Guard
 from yisang.sources.crawl.rules import Keeper, Rules, Unfetched
 from yisang.sources.crawl.site import Site
 from yisang.sources.crawl.sites import Sites
+from yisang.sources.rights.licences.steps import TagLicence
 from yisang.sources.rights.signals import Signal, judge
 
 ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.1"
@@ -199,7 +200,7 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
     def __init__(self, job: Job, resolver: Any, **more: Any):
         super().__init__(**more)
         self.job, self.resolver = job, resolver
-        self._answers = Answers(job.sites.agent)
+        self._answers = Answers(job.sites.agent, TagLicence(job.sites.path))
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *given: Any, **named: Any) -> CrawlSpider:
