@@ -45,6 +45,11 @@ MAX_RULES_FILE = 4 << 20
 """Bytes of a robots.txt or tdmrep.json; of robots.txt the first 500 KiB are read (RFC 9309, section 2.5)."""
 
 
+UNWANTED = 1 << 18
+"""Bytes of a body that nobody wants which are taken all the same. Where a download is stopped within the read that ends it, Scrapy closes a
+connection that Twisted has given to the next request already, which is then asked for twice."""
+
+
 class Forbidden(IgnoreRequest):  # type: ignore[misc]
     """A URL that must not be asked for."""
 
@@ -206,6 +211,7 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
     def from_crawler(cls, crawler: Crawler, *given: Any, **named: Any) -> CrawlSpider:
         spider: CrawlSpider = super().from_crawler(crawler, *given, **named)
         crawler.signals.connect(spider.headers_received, signals.headers_received)
+        crawler.signals.connect(spider.bytes_received, signals.bytes_received)
         spider.job.keeper = Keeper(spider.job.sites.agent, spider.fetch, spider.job.stopping)
         return spider
 
@@ -228,12 +234,20 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
         site.store(exchange)
         return exchange
 
-    def headers_received(self, headers: Headers, request: Request, **_: Any) -> None:
-        """Ends a download whose head already says that its body is not wanted."""
+    def headers_received(self, headers: Headers, body_length: Any, request: Request, **_: Any) -> None:
+        """Ends a large download whose head already says that its body is not wanted."""
         queued: Queued | None = request.meta.get("queued")
         if queued is not None and not self._answers.wants_body(queued, _pairs(headers)):
-            request.meta["head_only"] = True
-            raise StopDownload(fail=False)
+            request.meta["unwanted"] = 0
+            if isinstance(body_length, int) and body_length > UNWANTED:
+                raise StopDownload(fail=False)
+
+    def bytes_received(self, data: bytes, request: Request, **_: Any) -> None:
+        """The same where the head does not say how large it is."""
+        if "unwanted" in request.meta:
+            request.meta["unwanted"] += len(data)
+            if request.meta["unwanted"] > UNWANTED:
+                raise StopDownload(fail=False)
 
     def parse(self, response: Response, **_: Any) -> None:
         site, queued = response.meta["site"], response.meta["queued"]
@@ -311,7 +325,8 @@ def _exchange(request: Request, response: Response) -> Exchange:
     asked = [("Host", urlsplit(request.url).netloc)]
     asked += [(name.decode("latin-1"), _text(value)) for name, values in request.headers.items() for value in values]
     told = [(name.decode("latin-1"), _text(value)) for name, values in response.headers.items() for value in values]
-    cut = "unspecified" if request.meta.get("head_only") else "disconnect" if "dataloss" in response.flags else ""
+    unwanted = "unwanted" in request.meta
+    cut = "unspecified" if unwanted else "disconnect" if "dataloss" in response.flags else ""
     return Exchange(
         url=request.url,
         asked=tuple(asked),
@@ -319,7 +334,7 @@ def _exchange(request: Request, response: Response) -> Exchange:
         status=response.status,
         reason=_reason(response.status),
         headers=tuple(told),
-        body=response.body,
+        body=b"" if unwanted else response.body,
         when=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
         ip=str(response.ip_address or ""),
         cut=cut,
