@@ -24,7 +24,7 @@ from yisang.filters.grade import VerifyTask
 from yisang.filters.keep import Keep
 from yisang.filters.language import MinShare, TargetShare
 from yisang.filters.length import Length
-from yisang.filters.licence import AllowLicence, TagSite
+from yisang.filters.licence import AllowLicence
 from yisang.filters.quota import HashOrder, Quota, category
 from yisang.filters.task import RecogniseTask
 from yisang.languages import load
@@ -36,6 +36,7 @@ from yisang.pipelines.steps import Each, Group
 from yisang.records import Drop, Page
 from yisang.sources.crawl import pages_at
 from yisang.sources.questions import PageToPrompts
+from yisang.sources.rights.licences import TagLicence
 from yisang.teachers import models
 from yisang.teachers.engines.scripted import revision
 from yisang.teachers.generation import Sampling, Teacher
@@ -87,7 +88,7 @@ def build(inputs: str = "out/quickstart-web", taught_by: str = "mini", language:
         version="1",
         source=pages_at(inputs, "quickstart-web"),
         steps=(
-            Each(TagSite(str(sites)), name="licence"),
+            Each(TagLicence(str(sites)), name="licence"),
             # Add "B" to train on more than you may publish.
             Each(AllowLicence(("A",)), name="licence_letter"),
             Each(not_an_index),

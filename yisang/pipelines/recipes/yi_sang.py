@@ -31,7 +31,7 @@ from yisang.filters.grade import Grade, ProveGold, VerifyTask
 from yisang.filters.keep import Keep
 from yisang.filters.language import MinShare, TargetShare
 from yisang.filters.length import Length
-from yisang.filters.licence import AllowLicence, TagSite
+from yisang.filters.licence import AllowLicence
 from yisang.filters.pii import MaskPii, Pii
 from yisang.filters.quotes import KeptQuotes
 from yisang.filters.refusal import Refusal
@@ -57,6 +57,8 @@ from yisang.sources.base import Source
 from yisang.sources.crawl import pages_at
 from yisang.sources.declared import declared_sources
 from yisang.sources.questions import PageToPrompts
+from yisang.sources.rights.licences import TagLicence
+from yisang.sources.rights.steps import HeedOptOut
 from yisang.teachers.generation import Sampling
 from yisang.teachers.prompts import MixedPrompt, Placement
 
@@ -205,7 +207,8 @@ def prompt_steps(settings: Settings, asked: Asked) -> tuple[Step, ...]:
     """From pages to the questions that a teacher is asked: section 5.1."""
     language = settings.language
     return (
-        Each(TagSite(settings.sites), on=Page, name="site"),
+        Each(HeedOptOut(), on=Page, name="opt_out"),
+        Each(TagLicence(settings.sites), on=Page, name="site"),
         Each(AllowLicence(settings.letters), name="licence"),
         Each(not_an_index, on=Page, name="not_an_index"),
         Each(PageToPrompts(language), on=Page, name="questions", isolate=True, timeout=20),
