@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yisang.sources.rights.licences import page_licence
-from yisang.sources.rights.licences.document import MAX_CHARS
 from yisang.sources.rights.licences.findings import CONTEXT, MAX_STATEMENTS
+from yisang.sources.rights.licences.reading import MAX_CHARS
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
 SCRIPT = '<script type="application/ld+json">{}</script>'
