@@ -322,7 +322,7 @@ def test_entries_that_were_read_more_than_a_year_ago_are_told(write):
     }
     text = "".join(SITE.replace("a.example", host).replace(DAY, date) for host, date in ages.items())
     registry = Registry(write(text))
-    today = datetime.date(2026, 11, 2)
+    today = datetime.date(2026, 11, 1)
     assert [site.host for site in registry.outdated(today)] == ["older.example", "old.example"]
     warning = registry.age_warning(today)
     assert (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 import pytest
 from recipes_for_tests.helpers import Texts, loaded, recipe
 
+from yisang.cli import main
 from yisang.errors import UsageError
+from yisang.filters.licence import TagSite
 from yisang.filters.tokens import StudentTokens
+from yisang.pipelines.ahead import registry_warnings
 from yisang.pipelines.curate import ToExample
 from yisang.pipelines.phases import Setting
 from yisang.pipelines.planning import recipe_plan
@@ -20,6 +24,7 @@ from yisang.pipelines.run import check_recipe, run_recipe
 from yisang.pipelines.stages.teach import Teach
 from yisang.pipelines.steps import Batch, Each, Group, Step
 from yisang.records import Record
+from yisang.sources.rights.licences import TagLicence
 from yisang.teachers import models
 from yisang.teachers.engines.echo import Echo
 from yisang.teachers.generation import Teacher
@@ -127,3 +132,47 @@ def test_a_run_ends_before_it_asks_where_the_tokenizer_cannot_be_loaded(
 def test_a_run_counts_with_the_tokenizer_that_it_has_checked(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     assert run_recipe(teaching(str(models.folder("mini-base"))), Setting(out=str(tmp_path / "run"))).kept == 3
+
+
+OLD_SITE = """
+[[site]]
+host = "old.example"
+licence = "CC-BY-4.0"
+letter = "A"
+category = "Science"
+evidence = "footer"
+date = "2020-01-01"
+"""
+
+
+@pytest.mark.parametrize("tag", [TagSite, TagLicence])
+def test_old_entries_of_a_registry_are_told_once_before_a_command_works(tag, tmp_path):
+    path = tmp_path / "sites.toml"
+    path.write_text(OLD_SITE)
+    steps = (Each(tag(str(path)), name="first"), Each(tag(str(path)), name="second"), Each(same))
+    (line,) = registry_warnings(recipe(Texts(1), *steps), datetime.date(2026, 11, 22))
+    assert "1 of 1 entries were read more than a year ago: old.example (2020-01-01)" in line
+    assert registry_warnings(recipe(Texts(1), *steps), datetime.date(2020, 12, 31)) == ()
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_plan_and_run_begin_with_the_warning(command, tmp_path, capsys):
+    (tmp_path / "sites.toml").write_text(OLD_SITE)
+    path = tmp_path / "old.py"
+    path.write_text(
+        f"""
+from recipes_for_tests.helpers import Texts
+from yisang.filters.licence import TagSite
+from yisang.pipelines.curate import Corpus
+from yisang.pipelines.recipe import Recipe
+from yisang.pipelines.steps import Each
+from yisang.records import Page
+
+def build():
+    tag = Each(TagSite({str(tmp_path / "sites.toml")!r}), on=Page, name="site")
+    return Recipe("old", "1", Texts(1), (tag,), Corpus("Old", "ko"))
+"""
+    )
+    main([command, str(path), *(["--out", str(tmp_path / "run")] if command == "run" else [])])
+    told = capsys.readouterr().err.splitlines()
+    assert "more than a year ago: old.example (2020-01-01)" in told[0]

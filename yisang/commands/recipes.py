@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from typing import Annotated, Any
 
@@ -70,12 +71,15 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Shows the steps of a recipe, what is done already, and what teaching will ask and cost."""
+    from yisang.pipelines.ahead import registry_warnings
     from yisang.pipelines.phases import Setting
     from yisang.pipelines.pilot import Rates, estimate, pilot_recipe
     from yisang.pipelines.planning import plan_text, recipe_plan
     from yisang.pipelines.recipe import load
 
     loaded = load(recipe, inputs, sets or [])
+    for line in registry_warnings(loaded.recipe, datetime.date.today()):
+        say(line)
     setting = Setting(out, answers, teacher_setting(teacher, teacher_option or [], concurrency, price))
     rates = Rates(setting.teacher.price, gpus, tokens_per_second)
     if pilot is None and (price or tokens_per_second is not None or gpus != 1):
@@ -114,6 +118,7 @@ def run(
     price: PriceOption = "",
 ) -> None:
     """Runs a recipe into a folder. Options of the runner go behind `--`."""
+    from yisang.pipelines.ahead import registry_warnings
     from yisang.pipelines.expected import expected_text
     from yisang.pipelines.phases import Setting
     from yisang.pipelines.recipe import load
@@ -126,6 +131,8 @@ def run(
         teacher=teacher_setting(teacher, teacher_option or [], concurrency, price),
     )
     loaded = load(recipe, inputs, sets or [])
+    for line in registry_warnings(loaded.recipe, datetime.date.today()):
+        say(line)
     if on == "slurm":
         from yisang.pipelines.runners.slurm import submit
         from yisang.storage import Folder

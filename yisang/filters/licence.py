@@ -40,8 +40,6 @@ _REQUIRED = ("host", "licence", "letter", "category", "evidence", "date")
 _OPTIONAL = ("subdomains", "page_may_raise")
 _ELSEWHERE = "crawl"
 """Tables of this name, at the top and in a site, say how to crawl; they are read where that is done and decide nothing about rights."""
-YEAR = 366
-"""Days after which an entry is to be read again: terms change."""
 
 
 def licence(id: str, evidence: str, date: str, letter: Letter | None = None) -> Licence:
@@ -206,11 +204,11 @@ class Registry:
         entries = [msgspec.to_builtins(self.sites[host]) for host in sorted(self.sites)]
         return hashlib.sha256(msgspec.json.encode(entries, order="sorted")).hexdigest()
 
-    def outdated(self, today: datetime.date, days: int = YEAR) -> tuple[Site, ...]:
-        """The entries that were read more than `days` days before this day, the oldest first. Which day it is, the caller says: a step has
-        no clock."""
-        limit = today - datetime.timedelta(days=days)
-        old = [site for site in self.sites.values() if datetime.date.fromisoformat(site.licence.date) < limit]
+    def outdated(self, today: datetime.date) -> tuple[Site, ...]:
+        """The entries that were read more than a year before this day, the oldest first. Which day it is, the caller says: a step has no
+        clock."""
+        limit = f"{today.year - 1:04}-{today:%m-%d}"
+        old = [site for site in self.sites.values() if site.licence.date < limit]
         return tuple(sorted(old, key=lambda site: (site.licence.date, site.host)))
 
     def age_warning(self, today: datetime.date) -> str:

@@ -37,7 +37,7 @@ Scope = Literal["page", "site", "part", "about", "mention"]
 quotation, a file or another work. about: the page tells of licences. mention: named, without words that give it to the page."""
 Agreement = Literal["none", "one", "agree", "disagree"]
 
-MAX_STATEMENTS = 2_000
+MAX_STATEMENTS = 400
 """Links to licences, names of licences and the like of one page that are weighed: the first and the last of them."""
 CONTEXT = 150
 """Characters of its surroundings that a finding keeps."""

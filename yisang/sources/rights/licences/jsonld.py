@@ -7,10 +7,11 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from yisang.sources.rights.licences.document import PART_TYPES, Document
+from yisang.sources.rights.licences.document import Document
 from yisang.sources.rights.licences.findings import CONTEXT, Finding
 from yisang.sources.rights.licences.head import LICENSES, RIGHTS, of_value, property_name
 from yisang.sources.rights.licences.names import RESERVED, UNKNOWN
+from yisang.sources.rights.licences.regions import PART_TYPES
 
 MAX_SCRIPT = 1_000_000
 """Characters of one script that are read; a larger one is named as a fault."""

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from yisang.sources.rights.licences.document import Document, Element, Where
+from yisang.sources.rights.licences.document import Document, Element
 from yisang.sources.rights.licences.findings import MAX_STATEMENTS, Finding, Place, Scope
+from yisang.sources.rights.licences.regions import Where
 from yisang.sources.rights.licences.statements import Kogl, load
 from yisang.sources.rights.licences.text import SHORT, Sentence
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from yisang.sources.rights.licences import head, jsonld, kogl, marks, text
-from yisang.sources.rights.licences.document import read
 from yisang.sources.rights.licences.findings import PageLicence, conclude
+from yisang.sources.rights.licences.reading import read
 
 
 def page_licence(html: str, url: str, headers: Mapping[str, str] = {}) -> PageLicence:

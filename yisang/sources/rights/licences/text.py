@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from yisang.sources.rights.licences.document import Document, Where
+from yisang.sources.rights.licences.document import Document
 from yisang.sources.rights.licences.findings import MAX_STATEMENTS, Finding, Scope
 from yisang.sources.rights.licences.names import RESERVED, in_text
+from yisang.sources.rights.licences.regions import Where
 from yisang.sources.rights.licences.statements import load
 
 BEFORE, AFTER = 300, 200
