@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow.parquet as pq
 
 from yisang.errors import UsageError, YisangError
 from yisang.pipelines.boundary import Boundary
@@ -27,6 +28,7 @@ from yisang.pipelines.purge_crawl import empty
 from yisang.pipelines.purge_passages import Passages
 from yisang.pipelines.purge_proof import Place, Searcher
 from yisang.pipelines.purge_run import RunPurge, neighbours, trained
+from yisang.pipelines.purge_select import Chosen
 from yisang.pipelines.purge_target import Target
 from yisang.pipelines.purge_warc import NAME, cut
 from yisang.pipelines.run import lock, read_manifest
@@ -238,7 +240,7 @@ def _publish(run: RunPurge, folder: Path, found: PublicationManifest, dry_run: b
     out, pending = run.out, run.pending
     assert pending is not None
     if dry_run:
-        return OfPublication(str(folder), found.rows, found.rows - (pending.log.kept if found.purpose == "sft" else 0))
+        return OfPublication(str(folder), found.rows, found.rows - _rows_of(folder, found, run.chosen))
     rows = _rows(out)
     if not pending.ids:
         return OfPublication(str(folder), found.rows, found.rows)
@@ -250,6 +252,18 @@ def _publish(run: RunPurge, folder: Path, found: PublicationManifest, dry_run: b
     say(f"{folder}: publishing what is left …")
     done = publish(out.address, purpose=found.purpose, to=str(folder), private=found.private, say=lambda line: None)
     return OfPublication(str(folder), found.rows, done.manifest.rows)
+
+
+def _rows_of(folder: Path, found: PublicationManifest, chosen: Chosen) -> int:
+    """Rows of purged records in the first view of a publication."""
+    files = [file.path for file in found.files if file.path.endswith(".parquet")]
+    view = files[0].split("/")[0] if files else ""
+    return sum(
+        chosen.names(identifier)
+        for path in files
+        if path.split("/")[0] == view
+        for identifier in pq.read_table(folder / path, columns=["id"]).column("id").to_pylist()
+    )
 
 
 def _rows(out: Folder) -> int:

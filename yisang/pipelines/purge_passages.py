@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -91,18 +91,39 @@ class Passages:
         for piece in unpacked(data):
             seen = hashes(piece)
             seen = seen[self._table[self._place(seen)]]
-            parts.append(seen[np.isin(seen, self.known)])
+            places = np.minimum(np.searchsorted(self.known, seen), len(self.known) - 1)
+            parts.append(seen[self.known[places] == seen])
         return np.unique(np.concatenate(parts))
 
-    def without(self, values: Iterable[Hashes]) -> Passages:
-        gone = [value for value in values if len(value)]
+    def without(self, texts: Iterable[bytes]) -> Passages:
+        """The set without what stands in some texts."""
+        gone = [found for piece in _together(texts) if len(found := self.found(piece))]
         return Passages(np.setdiff1d(self.known, np.concatenate(gone))) if gone else self
 
 
 def passages_of(texts: Iterable[bytes]) -> Passages:
-    found: list[Hashes] = []
-    for text in texts:
-        found.append(hashes(text))
-        if len(found) > 5_000:
-            found = [np.unique(np.concatenate(found))]
+    """The chosen windows of some texts."""
+    found = [np.unique(hashes(text)) for text in _apart(texts)]
     return Passages(np.concatenate(found) if found else None)
+
+
+def _apart(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """Each text once: phases of a run hold the same ones."""
+    seen: set[int] = set()
+    for text in texts:
+        if (known := hash(text)) not in seen:
+            seen.add(known)
+            yield text
+
+
+def _together(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """Texts in pieces that are worth a search; windows across their borders stand for nothing that anybody looks for."""
+    held: list[bytes] = []
+    size = 0
+    for text in _apart(texts):
+        held.append(text)
+        size += len(text)
+        if size >= PIECE:
+            yield b"\n".join(held)
+            held, size = [], 0
+    yield b"\n".join(held)

@@ -8,13 +8,11 @@ pages and answers that no run was made of, a passage that a purged record has to
 from __future__ import annotations
 
 import gzip
-import json
 import posixpath
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -22,6 +20,7 @@ import pyarrow.parquet as pq
 
 from yisang.errors import YisangError
 from yisang.pipelines.purge_passages import Passages
+from yisang.pipelines.purge_rows import column_bytes
 from yisang.pipelines.purge_select import Chosen, heads
 from yisang.pipelines.purge_target import Target
 from yisang.pipelines.purge_warc import NAME, members
@@ -141,11 +140,9 @@ class Searcher:
                 table = file.read_row_group(number)
                 if is_run:
                     left.record += sum(run.takes(head) for head in heads(table) if run is not None)
-                for name in table.column_names:
-                    values = table.column(name).to_pylist()
+                for name, data in column_bytes(table):
                     if name in _OWN and not is_run:
-                        left.record += sum(self.target.matches(value or "") for value in values)
-                    data = b"\n".join(_as_bytes(value) for value in values if value)
+                        left.record += sum(self.target.matches(value or "") for value in table.column(name).to_pylist())
                     self.proof.bytes += len(data)
                     named += self._names(data)
                     left.id += self._ids(data)
@@ -188,7 +185,7 @@ class Searcher:
         return any(one.names(identifier) for one in self._chosen)
 
     def _names(self, data: bytes) -> int:
-        return sum(1 for _ in self.target.pattern.finditer(data))
+        return self.target.times_named_in(data)
 
     def _ids(self, data: bytes) -> int:
         return len(set().union(*(one.named_in(data) for one in self._chosen)))
@@ -196,14 +193,6 @@ class Searcher:
     @staticmethod
     def _texts(data: bytes, words: tuple[Passages, ...]) -> int:
         return sum(len(one.found(data)) for one in words)
-
-
-def _as_bytes(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass")
-    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
 
 
 def _readings(kind: str, block: bytes) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from yisang.pipelines.table import open_writer
 
 SAID = frozenset({"evidence", "message", "traceback", "where"})
 """Columns in which a record's own rejection may quote another record."""
-TEXTS = ("text", "body", "options", "tests", "messages", "prompt", "trace", "record", "distractors")
-"""Columns whose words are a record's own."""
+TEXTS = ("text", "body", "options", "tests", "messages", "content", "prompt", "trace", "record", "distractors")
+"""Columns and fields whose words are a record's own, or that hold records."""
+_JSON = frozenset({"options", "messages", "prompt", "trace", "record"})
 
 
 @dataclass
@@ -61,35 +63,52 @@ def count(boundary: Boundary, manifest: Manifest, chosen: Chosen, several_keys: 
     return taken
 
 
-def texts(boundary: Boundary, part: Part, chosen: Chosen, taken: bool) -> Iterator[bytes]:
-    """The texts of the records of a part that are purged, or of those that are not."""
+def texts(boundary: Boundary, part: Part, chosen: Chosen) -> Iterator[bytes]:
+    """The texts of the purged records of a part: what they say, not what is said of them."""
     for table in row_groups(boundary, part):
-        mask = pa.array([chosen.takes(head) is taken for head in heads(table)], pa.bool_())
-        rows = table.filter(mask)
+        rows = table.filter(pa.array([chosen.takes(head) for head in heads(table)], pa.bool_()))
         for name in TEXTS:
             if name in rows.column_names:
-                yield from _bytes_in(rows.column(name).to_pylist(), name in ("prompt", "trace", "record", "messages"))
+                for value in rows.column(name).to_pylist():
+                    is_json = name in _JSON and isinstance(value, str) and value
+                    yield from _texts_in(json.loads(value) if is_json else value)
 
 
-def _bytes_in(values: list[Any], is_json: bool) -> Iterator[bytes]:
-    for value in values:
-        if isinstance(value, bytes):
-            yield value
-        elif isinstance(value, list):
-            yield from _bytes_in(value, False)
-        elif isinstance(value, str) and value:
-            if is_json:
-                yield from _strings(json.loads(value))
-            yield value.encode("utf-8", "surrogatepass")
-
-
-def _strings(value: Any) -> Iterator[bytes]:
-    """The texts in JSON, without its escapes."""
-    if isinstance(value, str):
+def _texts_in(value: Any) -> Iterator[bytes]:
+    if isinstance(value, bytes):
+        yield value
+    elif isinstance(value, str):
         yield value.encode("utf-8", "surrogatepass")
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts_in(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name == "body":
+                yield base64.b64decode(item)
+            elif name in TEXTS:
+                yield from _texts_in(item)
+
+
+def others(boundary: Boundary, part: Part, chosen: Chosen) -> Iterator[bytes]:
+    """All that stands in the rows of a part that stay."""
+    for table in row_groups(boundary, part):
+        rows = table.filter(pa.array([not chosen.takes(head) for head in heads(table)], pa.bool_()))
+        yield from (data for _, data in column_bytes(rows))
+
+
+def column_bytes(table: pa.Table) -> Iterator[tuple[str, bytes]]:
+    """The values of each column, one behind the other."""
+    for name in table.column_names:
+        yield name, b"\n".join(_as_bytes(value) for value in table.column(name).to_pylist() if value)
+
+
+def _as_bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
+    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
 
 
 class Rewriter:

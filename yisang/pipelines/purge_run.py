@@ -19,7 +19,7 @@ from yisang.pipelines.boundary import FAILED, Boundary, Manifest, ShardCommit
 from yisang.pipelines.compile import Plan
 from yisang.pipelines.execution import WORK
 from yisang.pipelines.purge_passages import Passages, passages_of
-from yisang.pipelines.purge_rows import Rewriter, Taken, count, texts
+from yisang.pipelines.purge_rows import Rewriter, Taken, count, others, texts
 from yisang.pipelines.purge_select import Chosen, choose
 from yisang.pipelines.purge_target import Target
 from yisang.pipelines.run import PENDING, read_books
@@ -116,8 +116,8 @@ class RunPurge:
             self._say(
                 f"{self.out.address}: {len(self.chosen.ids):,} ids of records and what was made of them; comparing texts …"
             )
-            own = passages_of(text for at in parts for text in texts(*at, self.chosen, True))
-            self.passages = own.without(own.found(text) for at in parts for text in texts(*at, self.chosen, False))
+            own = passages_of(text for at in parts for text in texts(*at, self.chosen))
+            self.passages = own.without(data for at in parts for data in others(*at, self.chosen))
         self.pending = self._planned(finished)
         return self.pending
 

@@ -77,8 +77,20 @@ class Target:
                 found.append(_BEFORE + escaped + rb"(?![a-z0-9%_~/?&=+-]|\.[a-z0-9])")
         return re.compile(rb"|".join(found), re.I)
 
+    @functools.cached_property
+    def _hosts(self) -> tuple[bytes, ...]:
+        hosts = {*self.hosts, *(host_of(url) for url in self.urls)}
+        return tuple(spelt.encode() for host in hosts for spelt in {host, _in_letters(host)})
+
+    def times_named_in(self, data: bytes) -> int:
+        # The pattern looks at each byte; whether there is any use in that is told by a search that does not.
+        lowered = data.lower()
+        return sum(1 for _ in self.pattern.finditer(data)) if any(host in lowered for host in self._hosts) else 0
+
     def named_in(self, text: str | bytes) -> bool:
-        return self.pattern.search(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text) is not None
+        data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        lowered = data.lower()
+        return any(host in lowered for host in self._hosts) and self.pattern.search(data) is not None
 
     def mark(self, salt: str) -> str:
         """A digest that tells whether a purge was of the same target, without naming it."""
