@@ -108,7 +108,9 @@ class Searcher:
     def _file(
         self, path: str, words: tuple[Passages, ...], run: Chosen | None, left: _Found, mentioned: _Found
     ) -> None:
-        if path.endswith(".parquet"):
+        with open_bytes(path) as file:
+            is_table = file.read(4) == b"PAR1"
+        if is_table:
             self._table(path, words, run, left, mentioned)
         elif NAME.search(path):
             self._archive(path, words, left, mentioned)

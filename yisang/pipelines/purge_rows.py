@@ -17,12 +17,13 @@ from yisang.pipelines.boundary import Boundary, Manifest, Part, ShardCommit
 from yisang.pipelines.groups import bucket_of
 from yisang.pipelines.purge_passages import Passages
 from yisang.pipelines.purge_select import COLUMNS, GONE, Chosen, Head, heads, row_groups
-from yisang.pipelines.table import open_writer
+from yisang.pipelines.table import KIND_KEY, VERSION_KEY, open_writer
 
 SAID = frozenset({"evidence", "message", "traceback", "where"})
 """Columns in which a record's own rejection may quote another record."""
 TEXTS = ("text", "body", "options", "tests", "messages", "content", "prompt", "trace", "record", "distractors")
 """Columns and fields whose words are a record's own, or that hold records."""
+_METADATA = (KIND_KEY, VERSION_KEY)
 _JSON = frozenset({"options", "messages", "prompt", "trace", "record"})
 
 
@@ -94,7 +95,8 @@ def others(boundary: Boundary, part: Part, chosen: Chosen) -> Iterator[bytes]:
     """All that stands in the rows of a part that stay."""
     for table in row_groups(boundary, part):
         rows = table.filter(pa.array([not chosen.takes(head) for head in heads(table)], pa.bool_()))
-        yield from (data for _, data in column_bytes(rows))
+        # What is said of a record may quote one that goes, so it does not tell that others have the same words.
+        yield from (data for name, data in column_bytes(rows) if name not in SAID and name != "group_order")
 
 
 def column_bytes(table: pa.Table) -> Iterator[tuple[str, bytes]]:
@@ -116,6 +118,8 @@ class Rewriter:
 
     def __init__(self, chosen: Chosen, passages: Passages):
         self._chosen, self._passages = chosen, passages
+        self._shared: set[str] = set()
+        """What dead letters of a part that go say: a group's failure is told to each of its members in the same words."""
 
     def shard(self, boundary: Boundary, shard: ShardCommit, manifest: Manifest) -> list[Part]:
         return [self._part(boundary, part, manifest.buckets) for part in shard.parts]
@@ -123,14 +127,16 @@ class Rewriter:
     def _part(self, boundary: Boundary, part: Part, buckets: int) -> Part:
         folder = boundary.folder_of(part.role)
         clusters = self._survivors(boundary, part) if part.role == "clusters" else {}
-        changed = [table for table in row_groups(boundary, part) if self._cleaned(table, clusters) is not table]
+        self._shared = self._failures(boundary, part) if part.role == "dead" else set()
+        changed = any(self._cleaned(table, clusters) is not table for table in row_groups(boundary, part))
         held: list[int] = []
-        if changed:
+        if changed or self._chosen.named_in(folder.read_bytes(part.name)):  # statistics, too, hold ids
             with folder.fs.open(folder.path(part.name), "rb") as opened, pq.ParquetFile(opened) as file:
-                schema = file.schema_arrow
+                known = file.schema_arrow.metadata or {}
+                schema = file.schema_arrow.with_metadata({key: known[key] for key in _METADATA if key in known})
             with folder.create(part.name) as path, open_writer(path, schema) as writer:
                 for table in row_groups(boundary, part):
-                    if (cleaned := self._cleaned(table, clusters)).num_rows:
+                    if (cleaned := self._cleaned(table, clusters).cast(schema)).num_rows:
                         writer.write_table(cleaned, row_group_size=cleaned.num_rows)
         with folder.fs.open(folder.path(part.name), "rb") as opened, pq.ParquetFile(opened) as file:
             rows = int(file.metadata.num_rows)
@@ -138,6 +144,14 @@ class Rewriter:
             groups = row_groups(boundary, part, ("group_key",))
             held = [bucket_of(table.column("group_key")[0].as_py(), buckets) for table in groups]
         return Part(part.name, part.role, rows, folder.size(part.name), tuple(held))
+
+    def _failures(self, boundary: Boundary, part: Part) -> set[str]:
+        found: set[str] = set()
+        for table in row_groups(boundary, part):
+            for head, row in zip(heads(table), table.select(["message", "traceback"]).to_pylist(), strict=True):
+                if self._chosen.takes(head):
+                    found.update(text for text in row.values() if text)
+        return found
 
     def _cleaned(self, table: pa.Table, clusters: dict[str, str]) -> pa.Table:
         """The table itself, where nothing of it goes."""
@@ -149,7 +163,10 @@ class Rewriter:
                 new = [clusters.get(value, value) for value in values.to_pylist()]
                 cleaned = cleaned.set_column(number, cleaned.schema.field(name), pa.array(new, pa.string()))
             elif pa.types.is_string(values.type):
-                new_values = self._said(values) if name in SAID else self._unnamed(values)
+                if name == "group_order":
+                    new_values = self._verdicts(values)
+                else:
+                    new_values = self._said(values) if name in SAID else self._unnamed(values)
                 if new_values is not None:
                     cleaned = cleaned.set_column(number, cleaned.schema.field(name), pa.array(new_values, pa.string()))
         return cleaned
@@ -166,19 +183,30 @@ class Rewriter:
         after = [self.said(value) if value else value for value in before]
         return None if after == before else after
 
+    def _verdicts(self, values: pa.ChunkedArray) -> list[Any] | None:
+        """Behind the verdict of one of several groups stands its evidence (`yisang.pipelines.groups`)."""
+        before = values.to_pylist()
+        after = [text[0] + self.said(text[1:]) if text[1:2] == "[" else text for text in before]
+        return self._unnamed(values) if after == before else after
+
     def said(self, text: str) -> str:
-        """A text without what names or quotes what is purged; of JSON only those texts in it go."""
-        if not self._quotes(text):
+        """A text without what names or quotes what is purged. Where evidence names it, no text of that evidence stays, as the others
+        may quote it in words too few to be known by; numbers do."""
+        if text in self._shared:
+            return GONE
+        data = text.encode("utf-8", "surrogatepass")
+        if not (self._chosen.target.named_in(data) or self._chosen.named_in(data) or len(self._passages.found(data))):
             return text
         try:
             value = json.loads(text)
         except ValueError:
-            return self._plain(text)
-        if isinstance(value, dict | list):
-            return json.dumps(self.cleaned_json(value), ensure_ascii=False, separators=(",", ":"))
-        return self._plain(text)
+            return GONE
+        if not isinstance(value, dict | list):
+            return GONE
+        return json.dumps(_without_texts(value), ensure_ascii=False, separators=(",", ":"))
 
     def cleaned_json(self, value: Any) -> Any:
+        """JSON that is no record's: only texts that name or quote what is purged go."""
         if isinstance(value, dict):
             return {self._plain(key): self.cleaned_json(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -189,12 +217,6 @@ class Rewriter:
         if self._chosen.target.named_in(text) or len(self._passages.found(text.encode("utf-8", "surrogatepass"))):
             return GONE
         return self._chosen.without_ids(text)
-
-    def _quotes(self, text: str) -> bool:
-        data = text.encode("utf-8", "surrogatepass")
-        return bool(
-            self._chosen.target.named_in(data) or self._chosen.named_in(data) or len(self._passages.found(data))
-        )
 
     # Clusters of near-duplicates (`yisang.pipelines.stages.dedup`)
 
@@ -210,3 +232,11 @@ class Rewriter:
     @staticmethod
     def _lone(head: Head, clusters: dict[str, str]) -> bool:
         return head.id in clusters.values()
+
+
+def _without_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_texts(item) for item in value]
+    return GONE if isinstance(value, str) else value
