@@ -57,6 +57,7 @@ bench: $(TEST)
 	$(BIN)/python -m bench.teacher --memory
 	$(BIN)/python -m bench.teacher --tail
 	$(BIN)/python -m bench.diff
+	$(BIN)/python -m bench.purge
 
 reproductions: $(TEST)
 	$(BIN)/python -m bench.grading

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import sqlite3
@@ -118,7 +119,7 @@ def test_records_that_share_a_gzip_member_are_told_apart(tmp_path: Path):
     plain = write_warc(tmp_path / "plain.warc", pages(), packed=False)
     path = tmp_path / "one.warc.gz"
     path.write_bytes(gzip.compress(plain.read_bytes()))
-    before = read(path)
+    before = read(plain)  # warcio refuses such a file
     assert cut(str(path), HOST, change=True).records == 60
     assert read(path) == [record for record in before if not record[1].startswith(f"https://{TARGET}/")]
 
@@ -188,7 +189,7 @@ def test_a_host_goes_with_its_folder_and_the_notes_of_others_forget_it(tmp_path:
     assert [path.name for path in folder.iterdir()] == [OTHER]
     file = folder / OTHER / "frontier.sqlite"
     assert TARGET.encode() not in file.read_bytes()
-    with sqlite3.connect(file) as connection:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT count(*) FROM urls").fetchone() == (200,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert purge(HOST, Where((), pages=(str(folder),))).clean
@@ -202,7 +203,7 @@ def test_a_page_goes_from_frontier_and_archive_and_from_the_free_pages_of_the_fi
     assert (done.pages[0].lines, done.pages[0].records, done.pages[0].folders) == (1, 2, 0)
     for path in folder.rglob("frontier.sqlite*"):
         assert f"https://{TARGET}/20".encode() not in path.read_bytes()
-    with sqlite3.connect(folder / TARGET / "frontier.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(folder / TARGET / "frontier.sqlite")) as connection:
         assert connection.execute("SELECT count(*) FROM urls").fetchone() == (199,)
 
 
@@ -226,7 +227,7 @@ def test_a_deletion_that_leaves_its_bytes_on_a_free_page_would_be_seen(tmp_path:
 
 def test_a_crawl_that_is_at_work_is_refused(tmp_path: Path):
     folder = crawl(tmp_path / "crawl", "DELETE")
-    with sqlite3.connect(folder / OTHER / "frontier.sqlite", isolation_level=None) as connection:
+    with contextlib.closing(sqlite3.connect(folder / OTHER / "frontier.sqlite", isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         with pytest.raises(YisangError, match="a crawl is at work"):
             purge(HOST, Where((), pages=(str(folder),)))

@@ -111,7 +111,6 @@ def test_a_text_is_found_wherever_it_stands(text: bytes, before: bytes, after: b
     known = passages_of([text])
     found = known.found(before + text + after)
     assert set(known.known) <= set(found)
-    assert len(known) > 0
 
 
 def test_it_is_found_across_the_pieces_that_are_searched_one_by_one():
@@ -204,7 +203,7 @@ def test_broken_lines_and_what_killed_compactions_left_go_too(tmp_path: Path):
     assert purge_answers(AnswerStore(tmp_path / "answers"), ToPurged((Chosen(HOST),), (Passages(),))) == 0
     data = b"".join(path.read_bytes() for path in (tmp_path / "answers").rglob("*") if path.is_file())
     assert b"forum" not in data
-    assert data.count("하나".encode()) == data.count("둘".encode()) == 1
+    assert data.count(b'"key"') == 2
 
 
 def test_a_line_without_a_prompt_is_written_as_before():
