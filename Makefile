@@ -58,6 +58,8 @@ bench: $(TEST)
 	$(BIN)/python -m bench.teacher --tail
 	$(BIN)/python -m bench.diff
 	$(BIN)/python -m bench.robots
+	$(BIN)/python -m bench.crawl
+	$(BIN)/python -m bench.purge
 
 reproductions: $(TEST)
 	$(BIN)/python -m bench.grading

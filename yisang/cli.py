@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from yisang import __version__
-from yisang.commands import answers, checks, crawl, models, recipes, runs, tasks
+from yisang.commands import answers, checks, crawl, models, purge, recipes, runs, tasks
 from yisang.errors import Interrupt, YisangError
 from yisang.signals import stoppable
 
@@ -51,6 +51,7 @@ app.command()(recipes.join)
 app.command()(runs.show)
 app.command()(runs.diff)
 app.command()(runs.publish)
+app.command()(purge.purge)
 app.command()(recipes.quickstart)
 app.command()(models.sft)
 app.command()(tasks.tasks)

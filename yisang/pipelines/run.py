@@ -36,6 +36,9 @@ from yisang.signals import stoppable
 from yisang.sources.base import Source
 from yisang.storage import Folder, StorageError, explained, read_json
 
+PENDING = "purging"
+"""Folder of a run with what a purge that is not over takes (`yisang.pipelines.purge_run`)."""
+
 
 class RunManifest(msgspec.Struct, frozen=True):
     """The last file of a run: its presence means that the run is finished."""
@@ -294,6 +297,10 @@ def _open_folder(address: str) -> Folder:
     # The folder of a Slurm job's script and log is there before the run is.
     if set(out.names()) - {"slurm"} and not (out.exists("recipe.json") or out.exists("lock")):
         raise UsageError(f"{address} holds other files and no run. Choose a new or empty folder with --out.")
+    if out.exists(PENDING):
+        raise UsageError(
+            f"A purge of {address} was stopped half-way. Run that `yisang purge` again first: it goes on from there."
+        )
     return out
 
 

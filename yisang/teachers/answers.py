@@ -65,9 +65,9 @@ def answer_key(body: Mapping[str, Any], revision: str, sample: int) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def new_answer(key: str, model: str, revision: str, sample: int, generation: Generation) -> Answer:
+def new_answer(key: str, model: str, revision: str, sample: int, generation: Generation, prompt: str = "") -> Answer:
     now = _written_out(int(time.time()))
-    return Answer(key=key, model=model, revision=revision, sample=sample, at=now, generation=generation)
+    return Answer(key=key, model=model, revision=revision, sample=sample, at=now, generation=generation, prompt=prompt)
 
 
 @functools.lru_cache(maxsize=1)

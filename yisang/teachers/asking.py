@@ -195,7 +195,8 @@ class Asker:
             number = 0
             if isinstance(outcome, Generation):
                 # No await since the answer came: a cancellation cannot lose it.
-                answer = new_answer(key, self.engine.model, self.engine.revision, request.sample, outcome)
+                engine, prompt = self.engine, request.prompt.id
+                answer = new_answer(key, engine.model, engine.revision, request.sample, outcome, prompt)
                 number = self.store.put(key, answer)
                 self.counters.tally.count(outcome)
             return Answered(outcome, number)

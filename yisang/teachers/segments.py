@@ -18,11 +18,11 @@ from yisang.teachers.generation import Generation
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One stored answer. `at` (UTC) is for people; nothing is decided by it.
 
     The request is not repeated here, its digest is the key: a question's text would stand in the store once for each
-    of its samples.
+    of its samples. prompt: the id of the prompt that it was first asked for, by which `yisang purge` finds it; "" in stores of before.
     """
 
     key: str
@@ -31,6 +31,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     sample: int
     at: str
     generation: Generation
+    prompt: str = ""
 
 
 class _Head(msgspec.Struct):
