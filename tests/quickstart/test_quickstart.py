@@ -151,21 +151,14 @@ def test_a_second_quickstart_fetches_and_asks_nothing_again(folder: Path) -> Non
     assert (folder / "out/quickstart/books.json").read_bytes() == before
 
 
-def test_pages_of_another_web_are_fetched_again(folder: Path, tmp_path: Path) -> None:
-    """Of an older release, or whatever else stands under that name."""
+def test_pages_of_another_web_are_fetched_again_and_beam_makes_the_same_corpus_of_them(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Another web's are those of an older release, or whatever else stands under that name."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "quickstart.warc.gz").write_bytes(b"something else")
-    done = yisang(tmp_path, *SCRIPTED)
+    done = yisang(tmp_path, *SCRIPTED, "--on", "beam", "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert "were fetched before" not in done.stderr
     shown = [yisang(where, "show", "out/quickstart", "--json").stdout for where in (folder, tmp_path)]
     assert shown[0] == shown[1]
-
-
-def test_beam_makes_the_same_corpus(folder: Path) -> None:
-    done = yisang(folder, *SCRIPTED, "--out", "beam/quickstart", "--on", "beam", "--workers", "1")
-    assert done.returncode == 0, done.stderr
-    first, second = (
-        json.loads(yisang(folder, "show", run, "--json").stdout) for run in ("out/quickstart", "beam/quickstart")
-    )
-    assert first == second

@@ -94,9 +94,7 @@ def _by_text(text: str, options: tuple[str, ...], words: Words) -> frozenset[int
     if not answer.values:
         return frozenset()
     equal = {
-        number
-        for number, option in numbers
-        if compare(_reading(option, words), answer, "auto", None, words) == "equal"
+        number for number, option in numbers if compare(_reading(option, words), answer, "auto", None, words) == "equal"
     }
     return frozenset(equal) if len(equal) == 1 else frozenset()
 

@@ -80,9 +80,7 @@ class Scripted(EngineBase):
         self.faults = {name: share for name, share in shares.items() if name in FAULTS}
         self.translation_faults = {name: share for name, share in shares.items() if name in TRANSLATION_FAULTS}
         self.languages = tuple(code for code in codes() if load(code).tasks)
-        self._prompts = [
-            (code, mode, prompt.text) for code in codes() for mode, prompt in load(code).prompts.items()
-        ]
+        self._prompts = [(code, mode, prompt.text) for code in codes() for mode, prompt in load(code).prompts.items()]
         self._words = digest_of_words()
 
     def __repr__(self) -> str:
