@@ -171,7 +171,7 @@ def _read(module: str, path: Path) -> tuple[str, tuple[str, ...]]:
         )
     if spec is not None:
         _SEEN[module] = spec, found
-    return found, tuple(_imports(ast.parse(text), module, path))
+    return found, _imports(text, module, path.name == "__init__.py")
 
 
 _SEEN: dict[str, tuple[object, str]] = {}
@@ -208,14 +208,20 @@ def _spec(module: str) -> ModuleSpec | None:
     return next((spec for spec in specs if spec is not None), None)
 
 
-def _imports(tree: ast.Module, module: str, path: Path) -> Iterator[str]:
+@functools.lru_cache(maxsize=4_096)
+def _imports(text: bytes, module: str, package: bool) -> tuple[str, ...]:
+    """What the source of a module imports. A file is read again for each plan, and parsed again if it has changed."""
+    return tuple(_imported(ast.parse(text), module, package))
+
+
+def _imported(tree: ast.Module, module: str, package: bool) -> Iterator[str]:
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                level = node.level - 1 if path.name == "__init__.py" else node.level
+                level = node.level - 1 if package else node.level
                 parent = module.rsplit(".", level)[0] if level else module
                 base = f"{parent}.{base}" if base else parent
             yield base
