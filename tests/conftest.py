@@ -5,15 +5,22 @@ from __future__ import annotations
 import pytest
 
 LONGEST = (
-    "test_real_korean.py",
     "test_docs.py",
-    "test_scripted.py",
-    "test_student.py",
-    "test_nodes.py",
-    "test_resume.py",
-    "test_quickstart.py",
+    "test_real_korean.py",
     "test_run.py",
+    "test_resume.py",
+    "test_options.py",
+    "test_nodes.py",
+    "test_bad_input.py",
     "test_loss.py",
+    "test_decontaminate.py",
+    "test_student.py",
+    "test_quickstart.py",
+    "test_scripted_exams.py",
+    "test_scripted.py",
+    "test_serve.py",
+    "test_groups.py",
+    "test_doctor.py",
 )
 
 

@@ -172,12 +172,15 @@ def test_a_bound_builtin_is_its_object_too() -> None:
     assert of({"a": 1}.get) != of({"a": 2}.get)
 
 
-def package(folder: Path, name: str, helper: str, other: str = "") -> Any:
+STEPS = "from .helper import LEAST\n\ndef f(record):\n    return LEAST\n"
+
+
+def package(folder: Path, name: str, helper: str, other: str = "", steps: str = STEPS) -> Any:
     """A package of steps with a helper module, imported as another process would import it."""
     write(folder / name / "__init__.py", "")
     write(folder / name / "helper.py", helper)
     write(folder / name / "unused.py", other)
-    write(folder / name / "steps.py", "from .helper import LEAST\n\ndef f(record):\n    return LEAST\n")
+    write(folder / name / "steps.py", steps)
     for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] == name]:
         del sys.modules[loaded]
     importlib.invalidate_caches()
@@ -190,6 +193,31 @@ def test_a_line_in_a_helper_of_the_same_package_is_a_change(tmp_path: Path, monk
     first = of(package(tmp_path, "mysteps_a", "LEAST = 1\n").f)
     assert of(package(tmp_path, "mysteps_a", "LEAST = 2\n").f) != first
     assert of(package(tmp_path, "mysteps_a", "LEAST = 1\n", other="X = 1\n").f) == first
+
+
+def test_code_that_is_named_and_not_loaded_counts_and_stays_unloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as an engine that a function would start, whose libraries take seconds to load or are not there."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write(tmp_path / "mysteps_lazy" / "far" / "__init__.py", "raise SystemExit('it was loaded')\n")
+    steps = """
+        def f(record):
+            try:
+                return lambda: None if record.id else 0
+            finally:
+                with open(record.text):
+                    from .far.engine import start
+    """
+
+    def described(line: str) -> str:
+        write(tmp_path / "mysteps_lazy" / "far" / "engine.py", f"{line}\n\ndef start(): pass\n")
+        return of(package(tmp_path, "mysteps_lazy", "", steps=steps).f)
+
+    first = described("LEAST = 1")
+    assert described("LEAST = 2") != first
+    assert described("LEAST = 1") == first
+    assert "mysteps_lazy.far" not in sys.modules
 
 
 def test_a_line_in_a_module_beside_the_recipe_is_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,9 @@ from yisang.pipelines.boundary import Boundary
 from yisang.pipelines.run import open_run
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "real_korean.py"
-ENGINES = (("local", 1), ("local", 2), ("local", 4), ("beam", 1), ("beam", 2))
-"""beam with one worker is FnApiRunner in this process, with two its multi-processing mode."""
+ENGINES = (("local", 1), ("local", 4), ("beam", 2))
+"""One process, four of them, and beam in its multi-processing mode. Two local workers, and beam in one process, do the small
+recipe of test_runners.py, which has a step of every kind."""
 
 
 def data_folder() -> Path:

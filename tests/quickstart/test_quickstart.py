@@ -158,11 +158,13 @@ def test_a_second_quickstart_fetches_and_asks_nothing_again(folder: Path) -> Non
     assert (folder / "out/quickstart/books.json").read_bytes() == before
 
 
-def test_pages_of_another_web_are_crawled_again(folder: Path, tmp_path: Path) -> None:
-    """Of an older release: its mark is another one."""
+def test_pages_of_another_web_are_crawled_again_and_beam_makes_the_same_corpus_of_them(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Another web's are those of an older release: its mark is another one."""
     (tmp_path / "out" / "quickstart-web" / "dapbang.example").mkdir(parents=True)
     (tmp_path / "out" / "quickstart-web" / "web.sha256").write_text("of another web")
-    done = yisang(tmp_path, *SCRIPTED)
+    done = yisang(tmp_path, *SCRIPTED, "--on", "beam", "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert "was crawled before" not in done.stderr
     shown = [yisang(where, "show", "out/quickstart", "--json").stdout for where in (folder, tmp_path)]
@@ -175,12 +177,3 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     done = yisang(tmp_path, *SCRIPTED)
     assert (done.returncode, "holds something else" in done.stderr) == (2, True)
     assert (tmp_path / "out" / "quickstart-web" / "thesis.tex").read_text() == "three years of work"
-
-
-def test_beam_makes_the_same_corpus(folder: Path) -> None:
-    done = yisang(folder, *SCRIPTED, "--out", "beam/quickstart", "--on", "beam", "--workers", "1")
-    assert done.returncode == 0, done.stderr
-    first, second = (
-        json.loads(yisang(folder, "show", run, "--json").stdout) for run in ("out/quickstart", "beam/quickstart")
-    )
-    assert first == second

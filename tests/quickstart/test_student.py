@@ -86,7 +86,7 @@ def test_a_training_that_was_stopped_goes_on(rows: str, tmp_path: Path) -> None:
         "from yisang.quickstart.student import train_student\n"
         "from yisang.signals import stoppable\n"
         f"with stoppable(): train_student({rows!r}, {str(tmp_path / 'student')!r}, lambda line: print(line, flush=True), "
-        f"bench={BENCH!r}, sets=('schedule.steps=60', 'save.every=2', 'log.every=1'))\n"
+        f"bench={BENCH!r}, sets=('schedule.steps=20', 'save.every=2', 'log.every=1'))\n"
     )
     running = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -99,12 +99,12 @@ def test_a_training_that_was_stopped_goes_on(rows: str, tmp_path: Path) -> None:
     running.stdout.read()
     assert running.wait() != 0
     said: list[str] = []
-    sets = ("schedule.steps=60", "save.every=2", "log.every=1")
+    sets = ("schedule.steps=20", "save.every=2", "log.every=1")
     student = train_student(rows, str(tmp_path / "student"), said.append, bench=BENCH, sets=sets)
     assert any("going on behind checkpoint" in line for line in said)
     assert any("is finished: these are its results" in line for line in said)
     log = (Path(student.model).parent / "log.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in log] == list(range(1, 61))
+    assert [json.loads(line)["step"] for line in log] == list(range(1, 21))
 
 
 def test_without_torch_it_says_so_at_once_and_what_to_do(tmp_path: Path) -> None:

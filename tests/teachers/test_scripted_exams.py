@@ -44,11 +44,12 @@ def pool(count: int, language: str = "ko", seed: int = 7, traps: int = 0) -> lis
 def grown(prompts: list[Prompt]) -> list[Prompt]:
     """Every second question with options of others, to five up to ten in all, where it may have some."""
     rules = {code: Exclusions(code, gold_form="label") for code in pools()}
+    sorts = {prompt.id: sort_of(prompt.options) for prompt in prompts}
     found = []
     for number, prompt in enumerate(prompts):
         if number % 2 and rules[prompt.language].why_not_merged(prompt) is None:
             near = Draw("lenders", number).shuffled(prompts)
-            fit = [one for one in near if one is not prompt and sort_of(one.options) == sort_of(prompt.options)]
+            fit = [one for one in near if one is not prompt and sorts[one.id] == sorts[prompt.id]]
             free = [one for one in fit[:8] if rules[one.language].why_not_merged(one, lending=True) is None]
             lenders = [lender(one, "label") for one in free]
             prompt = merged(prompt, lenders, most=5 + number // 2 % 6, gold_form="label") or prompt

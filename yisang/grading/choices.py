@@ -43,7 +43,9 @@ class Choice:
 def choice(text: str, options: tuple[str, ...], words: Words) -> Choice:
     """What `text`, in plain form, chooses among `options`."""
     stripped = unwrapped(text, words)
-    texts = _by_text(text, options, words) or _by_text(stripped, options, words)
+    texts = _by_text(text, options, words)
+    if not texts and stripped != text:
+        texts = _by_text(stripped, options, words)
     whole = _labels(stripped, words)
     if whole:
         return Choice(*whole, texts=texts)
@@ -81,26 +83,31 @@ def _result(right: bool) -> Result:
 
 
 def _by_text(text: str, options: tuple[str, ...], words: Words) -> frozenset[int]:
-    texts = [_plain(option) for option in options]
-    same = {number for number, option in enumerate(texts, 1) if option and _form(option) == _form(text)}
-    if same or not text:
-        return frozenset(same)
+    if not text:
+        return frozenset()
+    forms, numbers = _read(options)
+    wanted = _form(text)
+    same = frozenset(number for number, form in enumerate(forms, 1) if form == wanted)
+    if same or not numbers:
+        return same
     answer = readings(text, words)
     if not answer.values:
         return frozenset()
     equal = {
-        number
-        for number, option in enumerate(texts, 1)
-        if any(sign.isdigit() for sign in option)
-        and compare(_reading(option, words), answer, "auto", None, words) == "equal"
+        number for number, option in numbers if compare(_reading(option, words), answer, "auto", None, words) == "equal"
     }
     return frozenset(equal) if len(equal) == 1 else frozenset()
 
 
 @functools.lru_cache(maxsize=8_192)
-def _plain(option: str) -> str:
-    """An option is read for every answer to its question."""
-    return plain(option)
+def _read(options: tuple[str, ...]) -> tuple[tuple[str | None, ...], tuple[tuple[int, str], ...]]:
+    """The forms of options, None of an empty one, and those options in plain form that have digits, by their numbers from one.
+
+    Options are read for every answer to their question.
+    """
+    texts = [plain(option) for option in options]
+    numbers = [(number, text) for number, text in enumerate(texts, 1) if any(sign.isdigit() for sign in text)]
+    return tuple(_form(text) if text else None for text in texts), tuple(numbers)
 
 
 @functools.lru_cache(maxsize=8_192)

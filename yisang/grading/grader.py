@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -194,7 +195,7 @@ def _judge(prompt: Prompt, gold: str, found: str, language: Words, settings: Gra
 
 
 def _chosen(prompt: Prompt, gold: str, found: str, language: Words, settings: GradeSettings) -> tuple[Verdict, str]:
-    right = choices.choice(plain(gold), prompt.options, language)
+    right = _right(gold, prompt.options, language)
     meant = choices.gold_options(right, prompt.options, settings.gold_form)
     if not meant:
         return "unjudged", "gold_unreadable: it names no option"
@@ -207,6 +208,12 @@ def _chosen(prompt: Prompt, gold: str, found: str, language: Words, settings: Gr
         "contradiction": ("unparsed", "label_and_text: its label and its text are of two options"),
         "unreadable": ("unparsed", "no_option: it names no option"),
     }[result]  # type: ignore[return-value]
+
+
+@functools.lru_cache(maxsize=1_024)
+def _right(gold: str, options: tuple[str, ...], language: Words) -> choices.Choice:
+    """What a gold chooses: it is read for every answer to its question."""
+    return choices.choice(plain(gold), options, language)
 
 
 def _expression(gold: str, found: str, language: Words, settings: GradeSettings, golden: bool) -> tuple[Verdict, str]:

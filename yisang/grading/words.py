@@ -23,7 +23,7 @@ import functools
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,8 +117,13 @@ def _words(languages: tuple[Language, ...]) -> Words:
     )
 
 
-def any_of(items: Any) -> re.Pattern[str]:
+def any_of(items: Iterable[str]) -> re.Pattern[str]:
     """A pattern for any of these words, the longest first; a word of Latin letters stands alone."""
+    return _any_of(tuple(items))
+
+
+@functools.cache
+def _any_of(items: tuple[str, ...]) -> re.Pattern[str]:
     longest = sorted(items, key=len, reverse=True)
     pattern = "|".join(re.escape(word) + ("(?![A-Za-z])" if word[-1].isascii() else "") for word in longest)
     return re.compile(pattern or "(?!)", re.IGNORECASE)

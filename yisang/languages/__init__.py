@@ -112,6 +112,16 @@ def codes() -> tuple[str, ...]:
 
 def load(code: str) -> Language:
     """The language of this code. A file is read once per process."""
+    # Steps ask at every record. A folder of yours may get a file at any time; what ships stays what it is.
+    return _find(code) if os.environ.get(FOLDER_VARIABLE) else _shipped(code)
+
+
+@functools.cache
+def _shipped(code: str) -> Language:
+    return _find(code)
+
+
+def _find(code: str) -> Language:
     if _CODE.fullmatch(code):
         for folder in _folders():
             path = folder / f"{code}.toml"

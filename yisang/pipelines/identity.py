@@ -18,7 +18,9 @@ import json
 import re
 import sys
 import types
+from collections import defaultdict
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +171,7 @@ def _read(module: str, path: Path) -> tuple[str, tuple[str, ...]]:
         )
     if spec is not None:
         _SEEN[module] = spec, found
-    return found, tuple(_imports(ast.parse(text), module, path))
+    return found, _imports(text, module, path.name == "__init__.py")
 
 
 _SEEN: dict[str, tuple[object, str]] = {}
@@ -180,23 +182,46 @@ def _source_path(module: str) -> Path | None:
     loaded = sys.modules.get(module)
     origin = getattr(loaded, "__file__", None)
     if origin is None and loaded is None:
-        try:
-            spec = importlib.util.find_spec(module)
-        except ModuleNotFoundError:  # `from package import name`, where name is no module
-            return None
+        spec = _spec(module)
         origin = spec.origin if spec else None
     path = Path(origin) if origin else None
     return path if path is not None and path.suffix == ".py" and path.is_file() else None
 
 
-def _imports(tree: ast.AST, module: str, path: Path) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _spec(module: str) -> ModuleSpec | None:
+    """How a module would be loaded; None for what is none, such as the name in `from package import name`.
+
+    Unlike importlib.util.find_spec it loads no parent: to know the source of a step, no engine that yisang can run on
+    needs to be there.
+    """
+    parent, _, _ = module.rpartition(".")
+    if not parent:
+        return importlib.util.find_spec(module)
+    if parent in sys.modules:
+        places = getattr(sys.modules[parent], "__path__", None)
+    else:
+        found = _spec(parent)
+        places = found.submodule_search_locations if found else None
+    if places is None:
+        return None
+    specs = (finder.find_spec(module, places, None) for finder in sys.meta_path)
+    return next((spec for spec in specs if spec is not None), None)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _imports(text: bytes, module: str, package: bool) -> tuple[str, ...]:
+    """What the source of a module imports. A file is read again for each plan, and parsed again if it has changed."""
+    return tuple(_imported(ast.parse(text), module, package))
+
+
+def _imported(tree: ast.Module, module: str, package: bool) -> Iterator[str]:
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                level = node.level - 1 if path.name == "__init__.py" else node.level
+                level = node.level - 1 if package else node.level
                 parent = module.rsplit(".", level)[0] if level else module
                 base = f"{parent}.{base}" if base else parent
             yield base
@@ -204,14 +229,41 @@ def _imports(tree: ast.AST, module: str, path: Path) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every statement, at any depth. What stands in expressions is not walked through: no import does."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            below = getattr(node, name, ())
+            # The body of a lambda, or of `a if b else c`, is an expression.
+            waiting += below if isinstance(below, list) else ()
+
+
 @functools.cache
 def _version(package: str) -> str:
     if package in sys.stdlib_module_names:
         return f"python{sys.version_info.major}.{sys.version_info.minor}"
-    names = _distributions().get(package, [])
-    return ",".join(f"{name}=={importlib.metadata.version(name)}" for name in sorted(set(names)))
+    names = {found.metadata["Name"] for found in _distributions().get(package, ())}
+    return ",".join(f"{name}=={importlib.metadata.version(name)}" for name in sorted(names))
 
 
 @functools.cache
-def _distributions() -> dict[str, list[str]]:
-    return dict(importlib.metadata.packages_distributions())
+def _distributions() -> dict[str, list[importlib.metadata.Distribution]]:
+    """The installed distributions that bring something of a top-level name.
+
+    importlib.metadata.packages_distributions() parses the metadata of each and makes an object of each of its files,
+    which took a quarter of a second of every command.
+    """
+    found: defaultdict[str, list[importlib.metadata.Distribution]] = defaultdict(list)
+    for distribution in importlib.metadata.distributions():
+        names = set((distribution.read_text("top_level.txt") or "").split())
+        if not names:
+            record = distribution.read_text("RECORD")
+            files = map(str, distribution.files or ()) if record is None else record.splitlines()
+            # What is no name of a package (a folder of scripts, of metadata) is never asked for.
+            names = {file.partition("/")[0].partition(".")[0] for file in files}
+        for name in names:
+            found[name].append(distribution)
+    return dict(found)

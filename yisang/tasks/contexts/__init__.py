@@ -84,6 +84,16 @@ def digest_of_words() -> str:
 
 def context(name: str) -> Context:
     """The context of this name; its files are read once per process."""
+    # Whoever reads solutions asks again and again. A folder of yours may get a file at any time; what ships stays what it is.
+    return _find(name) if os.environ.get(FOLDER_VARIABLE) else _shipped_context(name)
+
+
+@functools.cache
+def _shipped_context(name: str) -> Context:
+    return _find(name)
+
+
+def _find(name: str) -> Context:
     found = tuple(path for folder in _folders() if (path := folder / f"{name}.toml").is_file())
     if not found:
         raise UsageError(f"There is no context {name!r}; there are {', '.join(contexts())}.")

@@ -80,6 +80,7 @@ class Scripted(EngineBase):
         self.faults = {name: share for name, share in shares.items() if name in FAULTS}
         self.translation_faults = {name: share for name, share in shares.items() if name in TRANSLATION_FAULTS}
         self.languages = tuple(code for code in codes() if load(code).tasks)
+        self._prompts = [(code, mode, prompt.text) for code in codes() for mode, prompt in load(code).prompts.items()]
         self._words = digest_of_words()
 
     def __repr__(self) -> str:
@@ -177,10 +178,9 @@ class Scripted(EngineBase):
     def _asked(self, messages: Sequence[Message]) -> _Asked:
         """What the prompt's instruction, which is one of a language file, asks for, and the question without it."""
         question = messages[-1].content
-        for code in codes():
-            for mode, prompt in load(code).prompts.items():
-                if any(message.content.startswith(prompt.text) for message in messages):
-                    return _Asked(question.removeprefix(prompt.text).strip().removeprefix(NOTE).strip(), code, mode)
+        for code, mode, text in self._prompts:
+            if any(message.content.startswith(text) for message in messages):
+                return _Asked(question.removeprefix(text).strip().removeprefix(NOTE).strip(), code, mode)
         return _Asked(question.strip(), "", "")
 
     def _generation(self, messages: Sequence[Message], text: str, sampling: Sampling, reason: str) -> Generation:
