@@ -54,10 +54,10 @@ def main(given: dict[str, Any]) -> int:
     from yisang.sources.crawl.running import check_out, crawl
 
     die_with_parent()
-    sites = read_sites(given["sites"], connect_to=given["connect_to"])
-    if given["hosts"]:
-        sites = msgspec.structs.replace(sites, sites=tuple(sites.site(host) for host in given["hosts"]))
     try:
+        sites = read_sites(given["sites"], connect_to=given["connect_to"])
+        if given["hosts"]:
+            sites = msgspec.structs.replace(sites, sites=tuple(sites.site(host) for host in given["hosts"]))
         counts = crawl(
             sites, check_out(given["out"]), say=lambda line: print(f"{TOLD}{line}", file=sys.stderr, flush=True)
         )
