@@ -266,13 +266,22 @@ def test_what_lists_nothing_is_told(body: bytes) -> None:
         listed(body, BASE)
 
 
-def test_entities_are_not_resolved_neither_laughs_nor_files() -> None:
-    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    dtd = f'<!DOCTYPE urlset [<!ENTITY l0 "ha">{laughs}<!ENTITY f SYSTEM "file:///etc/passwd"><!ENTITY % p SYSTEM "http://b.example/x.dtd"> %p;]>'
-    entries = "".join(url(f"https://a.example/{loc}") for loc in ("&l9;", "&f;", "whole"))
-    found = listed(f"<?xml version='1.0'?>{dtd}<urlset>{entries}</urlset>".encode(), BASE)
-    # Half an address, that before the entity, is none.
-    assert found.pages == ("https://a.example/whole",)
+def test_entities_are_not_resolved_and_nothing_outside_is_loaded() -> None:
+    entries = "".join(url(f"https://a.example/{loc}") for loc in ("&f;", "&x;", "whole"))
+    for subset in (
+        '[<!ENTITY f SYSTEM "file:///etc/passwd"><!ENTITY x "own">]',
+        'SYSTEM "http://b.example/x.dtd" [<!ENTITY f PUBLIC "p" "http://b.example/f"><!ENTITY x "own">]',
+    ):
+        # Half an address, that before the entity, is none.
+        body = f"<?xml version='1.0'?><!DOCTYPE urlset {subset}><urlset>{entries}</urlset>"
+        assert listed(body.encode(), BASE).pages == ("https://a.example/whole",)
+
+
+def test_a_billion_laughs_are_no_sitemap() -> None:
+    laughs = "".join(f"<!ENTITY l{n} '" + f"&l{n - 1};" * 10 + "'>" for n in range(1, 10))
+    body = f"<!DOCTYPE urlset [<!ENTITY l0 'ha'>{laughs}]><urlset>{url('https://a.example/&l9;')}</urlset>"
+    with pytest.raises(NotListing):
+        listed(body.encode(), BASE)
 
 
 def test_a_torn_sitemap_lists_what_stands_before_the_tear() -> None:
@@ -323,7 +332,7 @@ def test_any_bytes_list_something_or_are_told(body: bytes) -> None:
         ("sitemap.xml", 0, 84, "https://www.sitemaps.org/"),
         ("sitemap.xml.gz", 0, 84, "https://www.sitemaps.org/"),
         ("sitemap2.xml", 2, 0, "http://www.example.com/sitemap1.xml.gz"),
-        ("sitemap-hreflang.xml", 0, 3, "http://www.example.com/english/page.html"),
+        ("sitemap-hreflang.xml", 1, 3, "http://www.example.com/sitemap2.xml.gz"),
     ],
 )
 def test_sitemaps_of_the_wild_are_read(name: str, sitemaps: int, pages: int, first: str) -> None:

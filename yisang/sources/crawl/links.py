@@ -50,7 +50,7 @@ def clean(url: str, base: str = "") -> str | None:
     except ValueError:  # no address at all, such as http://[
         return None
     host = parts.hostname.rstrip(".")
-    if port == 0 or not host:
+    if port == 0 or not host or not host.isascii():  # what IDNA cannot write stays as it is
         return None
     if ":" in host:
         host = f"[{host}]"
