@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from base64 import b32encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO, FileIO
 from itertools import count
@@ -150,6 +152,22 @@ class Archive:
             self._file = None
 
 
+class _Head(StatusAndHeaders):  # type: ignore[misc]
+    """A head of HTTP as it came. warcio's own percent-encodes values beyond ASCII, so that they are not those received, and fails at names."""
+
+    def to_ascii_bytes(self, filter_func: Callable[[tuple[str, str]], tuple[str, str] | None] | None = None) -> bytes:
+        return bytes(self.to_bytes(filter_func))
+
+
+def _fields(headers: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    return [(_plain(name).strip(), _plain(value)) for name, value in headers]
+
+
+def _plain(text: str) -> str:
+    """Without what would end a line or a head, which a server can send within one (a bare CR)."""
+    return re.sub(r"[\r\n\0]", " ", text)
+
+
 def _records(
     writer: WARCWriter, exchange: Exchange, via: str, rights: str, revisit: tuple[str, str, str] | None
 ) -> list[object]:
@@ -161,7 +179,7 @@ def _records(
     if exchange.cut:
         answer["WARC-Truncated"] = exchange.cut
     line = f"{exchange.status} {exchange.reason}".rstrip()
-    told = StatusAndHeaders(line, list(exchange.headers), protocol=exchange.protocol)
+    told = _Head(_plain(line), _fields(exchange.headers), protocol=exchange.protocol)
     if revisit is None:
         last = writer.create_warc_record(
             url, "response", BytesIO(exchange.body), len(exchange.body), "", answer, None, told
@@ -177,7 +195,7 @@ def _records(
             answer["WARC-Payload-Digest"] = exchange.digest
         last = writer.create_warc_record(url, "revisit", None, None, "", answer, None, told)
     own = last.rec_headers.get_header("WARC-Record-ID")
-    asked = StatusAndHeaders(f"GET {_target(url)} HTTP/1.1", list(exchange.asked), is_http_request=True)
+    asked = _Head(f"GET {_target(url)} HTTP/1.1", _fields(exchange.asked), is_http_request=True)
     together = when | {"WARC-Concurrent-To": own}
     about = "".join(f"{name}: {value}\r\n" for name, value in (("via", via), ("rights", rights)) if value).encode()
     return [
