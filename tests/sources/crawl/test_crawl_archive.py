@@ -76,7 +76,12 @@ def test_an_exchange_is_three_records_that_name_one_another(tmp_path: Path) -> N
     place = archive.write(one, via="https://a.example/", rights=RIGHTS)
     archive.close()
     (info, metadata, request, response) = told(tmp_path)
-    assert [kind for kind, _, _ in (info, metadata, request, response)] == ["warcinfo", "metadata", "request", "response"]
+    assert [kind for kind, _, _ in (info, metadata, request, response)] == [
+        "warcinfo",
+        "metadata",
+        "request",
+        "response",
+    ]
     assert b"software: yisang" in info[2]
     assert info[1]["WARC-Filename"] == "a.example-00000.warc.gz"
     own = response[1]["WARC-Record-ID"]
@@ -84,13 +89,21 @@ def test_an_exchange_is_three_records_that_name_one_another(tmp_path: Path) -> N
     assert {fields["WARC-Target-URI"] for _, fields, _ in (metadata, request, response)} == {one.url}
     assert {fields["WARC-Date"] for _, fields, _ in (metadata, request, response)} == {one.when}
     assert request[2] == b"GET /x?q=1 HTTP/1.1\r\nHost: a.example\r\nUser-Agent: yisang\r\n\r\n"
-    assert response[2].startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n")
+    assert response[2].startswith(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n"
+    )
     assert response[1]["WARC-IP-Address"] == one.ip
     assert response[1]["WARC-Payload-Digest"] == one.digest
     assert "WARC-Truncated" not in response[1]
     assert metadata[2].decode() == f"via: https://a.example/\r\nrights: {RIGHTS}\r\n"
     (page,) = pages(tmp_path)
-    assert (page.url, page.status, page.body.decode(), page.rights, page.warc) == (one.url, 200, "가나다", RIGHTS, place)
+    assert (page.url, page.status, page.body.decode(), page.rights, page.warc) == (
+        one.url,
+        200,
+        "가나다",
+        RIGHTS,
+        place,
+    )
     assert page.fetched == one.when
 
 
@@ -117,7 +130,9 @@ def test_a_cut_body_says_why_it_is_not_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("profile", "status"), [(NOT_MODIFIED, 304), (SAME_PAYLOAD, 200)])
-def test_a_revisit_names_the_record_that_holds_the_body_and_holds_none(tmp_path: Path, profile: str, status: int) -> None:
+def test_a_revisit_names_the_record_that_holds_the_body_and_holds_none(
+    tmp_path: Path, profile: str, status: int
+) -> None:
     archive = opened(tmp_path)
     first = exchange()
     archive.write(first, via="", rights="")
@@ -143,7 +158,9 @@ def test_a_head_is_kept_as_it_came_beyond_ascii_too(tmp_path: Path) -> None:
     assert told(tmp_path)[-1][2].startswith("HTTP/1.1 200 확인\r\n".encode())
 
 
-FORGED = "x\r\n\r\nWARC/1.1\r\nWARC-Type: response\r\nWARC-Target-URI: https://victim.example/\r\nContent-Length: 0\r\n\r\n"
+FORGED = (
+    "x\r\n\r\nWARC/1.1\r\nWARC-Type: response\r\nWARC-Target-URI: https://victim.example/\r\nContent-Length: 0\r\n\r\n"
+)
 _VALUES = st.one_of(st.text(), st.just(FORGED), st.just("\x00\xff\r"), st.just("라"), st.just("é"))
 
 
@@ -231,7 +248,9 @@ def test_a_file_that_is_shorter_than_accounted_for_or_gone_is_told(tmp_path: Pat
     path = tmp_path / name
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    with pytest.raises(YisangError, match=rf"has {length - 1} bytes, and {length} of it are accounted for.*Move .* away"):
+    with pytest.raises(
+        YisangError, match=rf"has {length - 1} bytes, and {length} of it are accounted for.*Move .* away"
+    ):
         opened(tmp_path, archive.end)
     assert path.read_bytes() == whole[:-1], "nothing is changed that is not understood"
     path.unlink()
@@ -278,7 +297,9 @@ def test_a_write_that_fails_is_told_and_the_next_one_stands_behind_what_is_whole
     # The kernel refuses to let the file grow further, as a full device does: half of the record is written.
     resource.setrlimit(resource.RLIMIT_FSIZE, (200 if full else end[1] + 200, before[1]))
     try:
-        with pytest.raises(YisangError, match=r"No space left to write .*a\.example-0000.\.warc\.gz.*same command goes on"):
+        with pytest.raises(
+            YisangError, match=r"No space left to write .*a\.example-0000.\.warc\.gz.*same command goes on"
+        ):
             archive.write(exchange("second", bytes(range(256)) * 100), via="", rights="")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -100,7 +100,13 @@ def test_each_url_has_one_verdict_and_brings_what_it_bears_with_it(frontier: Fro
     assert queued is not None
     settled = Settled("page", rights="{}", status=200, warc="f:0", digest="sha1:X", etag='"1"', fetched="then")
     new = frontier.settle(
-        queued.number, settled, urls("x", "start", depth=1), via=queued.url, warc_end=("f", 10), answered=True, off_site=3
+        queued.number,
+        settled,
+        urls("x", "start", depth=1),
+        via=queued.url,
+        warc_end=("f", 10),
+        answered=True,
+        off_site=3,
     )
     assert (new, frontier.warc_end, frontier.answered(), frontier.fact("off_site")) == (1, ("f", 10), 1, "3")
     assert frontier.counts() == {"denied": 1, "page": 1, "queued": 1}
@@ -204,13 +210,24 @@ def test_changed_settings_judge_again_what_settings_kept_away_and_what_is_queued
         "no-page": "page",  # what is there stays there
     }
     frontier.open_settings("newer", allow_all)
-    assert verdicts(frontier) == {"no-start": None, "no-1": None, "ok-1": None, "no-2": None, "far": None, "no-page": "page"}
+    assert verdicts(frontier) == {
+        "no-start": None,
+        "no-1": None,
+        "ok-1": None,
+        "no-2": None,
+        "far": None,
+        "no-page": "page",
+    }
 
 
 def test_another_edition_asks_for_all_but_what_settings_keep_away(frontier: Frontier) -> None:
     frontier.add([Found("s", "https://a.example/start", verdict="page")])
     frontier.add([*urls("1", "no-1"), *urls("far", depth=2)], via="https://a.example/start")
-    settled = {2: Settled("page", digest="sha1:X", etag='"1"', warc="f:9", fetched="then"), 3: Settled("denied"), 4: Settled("too_deep")}
+    settled = {
+        2: Settled("page", digest="sha1:X", etag='"1"', warc="f:9", fetched="then"),
+        3: Settled("denied"),
+        4: Settled("too_deep"),
+    }
     for number, one in settled.items():
         frontier.settle(number, one, answered=True)
     frontier.keep_origin("https://a.example", "/robots.txt", Origin(200, "", "text/plain", b"x", "", 1.0), ("f", 20))
@@ -304,7 +321,9 @@ def test_a_second_writer_is_told_to_wait(frontier: Frontier, path: Path) -> None
     other = Frontier(path)
     other._db.execute("PRAGMA busy_timeout = 0")
     with frontier._transaction():
-        with pytest.raises(YisangError, match=r"frontier\.sqlite cannot be read: database is locked\. If another crawl"):
+        with pytest.raises(
+            YisangError, match=r"frontier\.sqlite cannot be read: database is locked\. If another crawl"
+        ):
             other.add(urls("1"))
     assert other.add(urls("1")) == 1
     other.close()

@@ -180,7 +180,9 @@ def test_links_in_korean_are_sent_in_utf8_whatever_the_page_is_written_in() -> N
     assert page_links(decoded, BASE) == ["https://a.example/%EC%A7%88%EB%AC%B8"]
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "<!-- x -->", "<?xml version='1.0'?>", "\x00\x00", "plain text", "\ud800<p>", "<"])
+@pytest.mark.parametrize(
+    "text", ["", "  \n", "<!-- x -->", "<?xml version='1.0'?>", "\x00\x00", "plain text", "\ud800<p>", "<"]
+)
 def test_a_page_without_links_has_none(text: str) -> None:
     assert page_links(text, BASE) == []
 
@@ -197,7 +199,9 @@ def test_a_page_of_a_million_links_is_looked_at_in_part(monkeypatch: pytest.Monk
 
 
 def test_what_a_page_declares_is_not_loaded() -> None:
-    text = '<!DOCTYPE html SYSTEM "http://b.example/x.dtd" [<!ENTITY x SYSTEM "file:///etc/passwd">]><a href="/&x;y">z</a>'
+    text = (
+        '<!DOCTYPE html SYSTEM "http://b.example/x.dtd" [<!ENTITY x SYSTEM "file:///etc/passwd">]><a href="/&x;y">z</a>'
+    )
     found = page_links(text, BASE)
     assert all(url.startswith("https://a.example/") for url in found)
     assert not any("root" in url for url in found)
@@ -217,7 +221,9 @@ def url(loc: str, *alternates: tuple[str, str]) -> str:
 
 
 def test_a_sitemap_lists_its_pages_each_once() -> None:
-    body = urlset(url(" https://a.example/1 "), url("/2?a=1&amp;b=2"), url("https://a.example/1"), url("ftp://x"), url(""))
+    body = urlset(
+        url(" https://a.example/1 "), url("/2?a=1&amp;b=2"), url("https://a.example/1"), url("ftp://x"), url("")
+    )
     assert listed(body, BASE).pages[:2] == ("https://a.example/1", "https://a.example/2?a=1&b=2")
     assert listed(b"\xef\xbb\xbf\n" + urlset(url("https://a.example/1")), BASE).pages == ("https://a.example/1",)
     wide = urlset(url("https://a.example/가")).decode().replace("UTF-8", "UTF-16").encode("utf-16")
@@ -230,7 +236,9 @@ def test_an_index_lists_sitemaps() -> None:
 
 
 def test_of_alternates_only_those_of_the_wanted_language_are_taken() -> None:
-    both = url("https://a.example/en", ("en", "https://a.example/en"), ("ko", "/ko"), ("KO-KR", "/kr"), ("x-default", "/"))
+    both = url(
+        "https://a.example/en", ("en", "https://a.example/en"), ("ko", "/ko"), ("KO-KR", "/kr"), ("x-default", "/")
+    )
     body = urlset(both, url("https://a.example/alone"))
     assert listed(body, BASE).pages == (
         "https://a.example/en", "https://a.example/ko", "https://a.example/kr", "https://a.example/", "https://a.example/alone",

@@ -124,7 +124,9 @@ def nobody(host: str) -> None:
 
 def test_no_private_address_reaches_whoever_connects_however_often_a_name_changes() -> None:
     public, private = "93.184.216.34", "127.0.0.1"
-    inner = Rebinding([public], [private], [public, private, "::1"], ["::ffff:10.0.0.1"], [], ["2606:4700::1", "fe80::1%eth0"])
+    inner = Rebinding(
+        [public], [private], [public, private, "::1"], ["::ffff:10.0.0.1"], [], ["2606:4700::1", "fe80::1%eth0"]
+    )
     guard = Guard(inner, nobody)
     told, refused = [], []
     while inner.answers:

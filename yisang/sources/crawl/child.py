@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from yisang.errors import Stopped, YisangError
+from yisang.errors import Stopped, UsageError, YisangError
 from yisang.processes import die_with_parent
 from yisang.sources.crawl.sites import read_sites
 
@@ -40,14 +40,17 @@ def crawl_in_child(
         counts = process.stdout.read()
     if process.returncode == 0:
         return {str(name): int(count) for name, count in json.loads(counts).items()}
-    words = "\n".join(line for line in lines[-40:] if not line.startswith(TOLD)).removeprefix("yisang: ")
-    raise (Stopped if process.returncode == Stopped.exit_code else YisangError)(
-        words or f"The crawl into {out} ended with {process.returncode}."
-    )
+    lines = [line for line in lines if not line.startswith(TOLD)]
+    # Before its own words may stand warnings of Python, and in their place a traceback.
+    first = next((at for at, line in enumerate(lines) if line.startswith(_FAILED)), max(0, len(lines) - 40))
+    words = "\n".join(lines[first:]).removeprefix(_FAILED)
+    kinds = {kind.exit_code: kind for kind in (Stopped, UsageError)}
+    raise kinds.get(process.returncode, YisangError)(words or f"The crawl into {out} ended with {process.returncode}.")
 
 
 TOLD = "· "
 """Before a line of progress, which is no error."""
+_FAILED = "yisang: "
 
 
 def main(given: dict[str, Any]) -> int:
@@ -62,7 +65,7 @@ def main(given: dict[str, Any]) -> int:
             sites, check_out(given["out"]), say=lambda line: print(f"{TOLD}{line}", file=sys.stderr, flush=True)
         )
     except YisangError as error:
-        print(f"yisang: {error}", file=sys.stderr)
+        print(f"{_FAILED}{error}", file=sys.stderr)
         return error.exit_code
     print(json.dumps(dict(counts)))
     return 0
