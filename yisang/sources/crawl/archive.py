@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from base64 import b32encode
+from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, FileIO
+from itertools import count
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from yisang.errors import YisangError
-from yisang.storage import explained, sync_folder
+from yisang.storage import StorageError, explained, sync_folder
 
 MAX_FILE = 1 << 30
 NOT_MODIFIED = "http://netpreserve.org/warc/1.1/revisit/server-not-modified"
@@ -57,7 +59,7 @@ class Archive:
         """end: file and length up to which the frontier accounts for what lies here."""
         self._folder, self._host, self._about = folder, host, about
         name, length = end
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
         self._name, self._end = name, length
         folder.mkdir(parents=True, exist_ok=True)
         self.repaired = self._repair()
@@ -82,7 +84,8 @@ class Archive:
                     cut += size - self._end
             elif path.name > self._name:
                 # Of a crawl that was killed before its first page was accounted for. Nothing is deleted that might be another's.
-                path.rename(path.with_name(f"{path.name}.unaccounted"))
+                asides = (path.with_name(f"{path.name}.unaccounted{number or ''}") for number in count())
+                path.rename(next(aside for aside in asides if not aside.exists()))
                 cut += size
         if self._name and not (self._folder / self._name).exists():
             raise YisangError(
@@ -102,38 +105,48 @@ class Archive:
     ) -> str:
         """Writes the records of an exchange and waits until they are on the device. Returns `file:offset` of the last of them.
 
-        revisit: profile, address and date of the earlier record that holds the body.
+        revisit: profile, address and date of the earlier record that holds the body. Raises StorageError where they cannot be written;
+        `end` is then what it was.
         """
-        path = self._folder / (self._name or self._file_name(0))
-        with explained(str(path)):
-            file = self._opened()
-            writer = WARCWriter(file, gzip=True, warc_version="1.1")
-            records = _records(writer, exchange, {"via": via, "rights": rights, "licence": licence}, revisit)
-            for record in records[:-1]:
-                writer.write_record(record)
-            place = f"{self._name}:{file.tell()}"
-            writer.write_record(records[-1])
-            file.flush()
-            os.fsync(file.fileno())
-            self._end = file.tell()
+        name, end = self._name, self._end
+        if not name or end >= MAX_FILE:
+            name, end = self._file_name(1 + self._number() if name else 0), 0
+        data = BytesIO()
+        writer = WARCWriter(data, gzip=True, warc_version="1.1")
+        if not end:
+            writer.write_record(writer.create_warcinfo_record(name, self._about))
+        records = _records(writer, exchange, {"via": via, "rights": rights, "licence": licence}, revisit)
+        for record in records[:-1]:
+            writer.write_record(record)
+        place = f"{name}:{end + data.tell()}"
+        writer.write_record(records[-1])
+        self._append(name, end, data.getbuffer())
+        self._name, self._end = name, end + len(data.getbuffer())
         return place
 
-    def _opened(self) -> IO[bytes]:
-        if self._file is not None and self._end < MAX_FILE:
-            return self._file
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if not self._name or self._end >= MAX_FILE:
-            self._name, self._end = self._file_name(1 + self._number() if self._name else 0), 0
-        path = self._folder / self._name
-        file = path.open("ab")
-        self._file = file
-        if not self._end:
-            writer = WARCWriter(file, gzip=True, warc_version="1.1")
-            writer.write_record(writer.create_warcinfo_record(self._name, self._about))
-            sync_folder(self._folder)
-        return file
+    def _append(self, name: str, end: int, data: memoryview) -> None:
+        path = self._folder / name
+        try:
+            with explained(str(path)):
+                if self._file is None or name != self._name:
+                    self.close()
+                    self._file = FileIO(path, "a")
+                    # After a write that failed half way, what it left is cut off here too.
+                    if os.fstat(self._file.fileno()).st_size > end:
+                        self._file.truncate(end)
+                    sync_folder(self._folder)
+                left = data
+                while left:
+                    left = left[self._file.write(left) :]
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            self.close()
+            raise StorageError(
+                f"Cannot write {path}: {error.strerror or error}. What was finished before is kept, and the same command goes on from it."
+            ) from error
+        except StorageError:
+            self.close()
+            raise
 
     def _number(self) -> int:
         return int(self._name.removesuffix(".warc.gz").rpartition("-")[2])
@@ -147,6 +160,22 @@ class Archive:
             self._file = None
 
 
+class _Head(StatusAndHeaders):  # type: ignore[misc]
+    """A head of HTTP as it came. warcio's own percent-encodes values beyond ASCII, so that they are not those received, and fails at names."""
+
+    def to_ascii_bytes(self, filter_func: Callable[[tuple[str, str]], tuple[str, str] | None] | None = None) -> bytes:
+        return bytes(self.to_bytes(filter_func))
+
+
+def _fields(headers: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    return [(_plain(name).strip(), _plain(value)) for name, value in headers]
+
+
+def _plain(text: str) -> str:
+    """Without what would end a line or a head, which a server can send within one (a bare CR)."""
+    return re.sub(r"[\r\n\0]", " ", text)
+
+
 def _records(
     writer: WARCWriter, exchange: Exchange, facts: dict[str, str], revisit: tuple[str, str, str] | None
 ) -> list[object]:
@@ -158,7 +187,7 @@ def _records(
     if exchange.cut:
         answer["WARC-Truncated"] = exchange.cut
     line = f"{exchange.status} {exchange.reason}".rstrip()
-    told = StatusAndHeaders(line, list(exchange.headers), protocol=exchange.protocol)
+    told = _Head(_plain(line), _fields(exchange.headers), protocol=exchange.protocol)
     if revisit is None:
         last = writer.create_warc_record(
             url, "response", BytesIO(exchange.body), len(exchange.body), "", answer, None, told
@@ -174,7 +203,7 @@ def _records(
             answer["WARC-Payload-Digest"] = exchange.digest
         last = writer.create_warc_record(url, "revisit", None, None, "", answer, None, told)
     own = last.rec_headers.get_header("WARC-Record-ID")
-    asked = StatusAndHeaders(f"GET {_target(url)} HTTP/1.1", list(exchange.asked), is_http_request=True)
+    asked = _Head(f"GET {_target(url)} HTTP/1.1", _fields(exchange.asked), is_http_request=True)
     together = when | {"WARC-Concurrent-To": own}
     about = "".join(f"{name}: {value}\r\n" for name, value in facts.items() if value).encode()
     return [

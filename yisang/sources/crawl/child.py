@@ -32,10 +32,15 @@ def crawl_in_child(
         counts = process.stdout.read()
     if process.returncode == 0:
         return {str(name): int(count) for name, count in json.loads(counts).items()}
-    words = "\n".join(line for line in lines[-40:] if not line.startswith(TOLD)).removeprefix("yisang: ")
+    lines = [line for line in lines if not line.startswith(TOLD)]
+    # Before its own words may stand warnings of Python, and in their place a traceback.
+    first = next((at for at, line in enumerate(lines) if line.startswith(_FAILED)), max(0, len(lines) - 40))
+    words = "\n".join(lines[first:]).removeprefix(_FAILED)
     kinds = {kind.exit_code: kind for kind in (Stopped, UsageError)}
     raise kinds.get(process.returncode, YisangError)(words or f"The crawl into {out} ended with {process.returncode}.")
 
 
 TOLD = "· "
 """Before a line of progress, which is no error."""
+_FAILED = "yisang: "
+"""Before the words of an error."""

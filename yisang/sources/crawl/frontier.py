@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -33,6 +33,8 @@ too_large: as sent or unpacked. unreachable: name, connection, TLS or protocol f
 """
 
 Kind = Literal["page", "sitemap", "feed"]
+KeptAway = Callable[[str, int, Kind], tuple[str, str]]
+"""What settings say of a URL, its depth and kind: a verdict with its rule, or "" and "" where they let it be asked for."""
 _OF_SETTINGS = ("denied", "too_deep", "over_budget")
 
 _TABLES = """
@@ -112,20 +114,50 @@ class Origin(msgspec.Struct, frozen=True):
     fetched: float
 
 
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Says in words what a failure of SQLite means; it may come with any statement."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")):
+            raise YisangError(
+                f"The frontier {path} cannot be written: {error}. Free some space there or make it writable; what was finished before is "
+                "kept, and the same command goes on from it."
+            ) from error
+        raise YisangError(
+            f"The frontier {path} cannot be read: {error}. If another crawl of this folder is running, wait for it; if the file is "
+            f"damaged, move {path.parent} away, and the site is crawled anew."
+        ) from error
+
+
+class _Database(sqlite3.Connection):
+    path = Path()
+
+    def execute(self, *given: Any) -> sqlite3.Cursor:
+        with _explained(self.path):
+            return super().execute(*given)
+
+    def executemany(self, *given: Any) -> sqlite3.Cursor:
+        with _explained(self.path):
+            return super().executemany(*given)
+
+
 class Frontier:
-    """One site's URLs. `reading` opens what is there and changes nothing."""
+    """One site's URLs. `reading` opens what is there and changes nothing. Each method raises YisangError where SQLite fails."""
 
     def __init__(self, path: Path, *, reading: bool = False):
         self.path = path
+        if not reading:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        where = f"{path.absolute().as_uri()}{'?mode=ro' if reading else ''}"
+        with _explained(path):
+            self._db = sqlite3.connect(where, uri=True, isolation_level=None, timeout=5.0, factory=_Database)
+        self._db.path = path
         try:
             if reading:
-                self._db = sqlite3.connect(
-                    f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5.0
-                )
                 self._check_schema()
                 return
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             self._db.execute("PRAGMA journal_mode = WAL")
             # Killed processes lose nothing so; a power cut may lose the last rows, whose records are then cut off and fetched again.
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -135,11 +167,9 @@ class Frontier:
                     self._db.execute(statement)
                 self._check_schema()
                 self._note("schema", str(SCHEMA))
-        except sqlite3.DatabaseError as error:
-            raise YisangError(
-                f"The frontier {path} cannot be read: {error}. If another crawl of this folder is running, wait for it; if the file is "
-                f"damaged, move {path.parent} away, and the site is crawled anew."
-            ) from error
+        except YisangError:
+            self._db.close()
+            raise
 
     def _check_schema(self) -> None:
         schema = self.fact("schema", str(SCHEMA))
@@ -156,10 +186,12 @@ class Frontier:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # A full device ends the transaction by itself.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     # Facts of the site
 
@@ -265,18 +297,28 @@ class Frontier:
             )
         return done.rowcount
 
-    def open_settings(self, settings: str) -> None:
-        """Queues again what only the settings of an earlier crawl kept away, where they have changed since."""
+    def open_settings(self, settings: str, kept_away: KeptAway) -> None:
+        """Where settings have changed since an earlier crawl, what they kept away and what is still queued is judged by the new ones."""
         with self._transaction():
             if self.fact("settings") not in ("", settings):
                 marks = ", ".join("?" * len(_OF_SETTINGS))
                 self._db.execute(f"UPDATE urls SET verdict = NULL, rule = '' WHERE verdict IN ({marks})", _OF_SETTINGS)
+                self._judge_queued(kept_away)
             self._note("settings", settings)
 
-    def reopen(self) -> None:
-        """Queues everything for another edition, which asks for what has changed since."""
+    def _judge_queued(self, kept_away: KeptAway) -> None:
+        # What SITES itself names to begin with (via "") is asked for, whatever its patterns say of links.
+        queued = self._db.execute("SELECT number, url, depth, kind FROM urls WHERE verdict IS NULL AND via != ''")
+        judged = [(*kept_away(url, depth, kind), number) for number, url, depth, kind in queued]
+        self._db.executemany(
+            "UPDATE urls SET verdict = ?, rule = ? WHERE number = ?", [found for found in judged if found[0]]
+        )
+
+    def reopen(self, kept_away: KeptAway) -> None:
+        """Queues everything that settings do not keep away for another edition, which asks for what has changed since."""
         with self._transaction():
             self._db.execute("UPDATE urls SET verdict = NULL, rule = '', why = '', tries = 0, due = 0")
+            self._judge_queued(kept_away)
             self._db.execute("DELETE FROM origins")
             self._note("edition", str(self.edition + 1))
             self._note("answered", "0")
@@ -308,8 +350,9 @@ class Frontier:
         where = f"WHERE verdict IN ({', '.join('?' * len(verdicts))})" if verdicts else ""
         cursor = self._db.execute(f"SELECT * FROM urls {where} ORDER BY url", verdicts)
         names = [column[0] for column in cursor.description]
-        for row in cursor:
-            yield dict(zip(names, row, strict=True))
+        with _explained(self.path):
+            for row in cursor:
+                yield dict(zip(names, row, strict=True))
 
 
 def now() -> float:

@@ -10,8 +10,10 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree, html
@@ -48,13 +50,29 @@ def clean(url: str, base: str = "") -> str | None:
     except ValueError:  # no address at all, such as http://[
         return None
     host = parts.hostname.rstrip(".")
+    if port == 0 or not host or not host.isascii():  # what IDNA cannot write stays as it is
+        return None
     if ":" in host:
         host = f"[{host}]"
     if port and port != {"http": 80, "https": 443}[parts.scheme]:
         host = f"{host}:{port}"
-    # Browsers take /public/../private for /private, and so must the rules of robots.txt.
-    path = urlsplit(urljoin("http://host/", parts.path)).path if "/." in parts.path else parts.path
-    return str(parts._replace(netloc=host, path=path or "/").geturl())
+    return str(parts._replace(netloc=host, path=_without_dots(parts.path)).geturl())
+
+
+def _without_dots(path: str) -> str:
+    """Browsers and servers take /public/../private and /public/%2e%2e/private for /private, and so must the rules of robots.txt
+    (https://url.spec.whatwg.org/#path-state). urljoin does not: it leaves %2e, and takes the first part of //a/./b for a host."""
+    parts: list[str] = []
+    given = path.split("/")[1:] or [""]
+    for part in given:
+        plain = part.lower().replace("%2e", ".") if len(part) <= len("%2e%2e") else part
+        if plain == "..":
+            del parts[-1:]
+        elif plain != ".":
+            parts.append(part)
+    if plain in (".", ".."):
+        parts.append("")
+    return "/" + "/".join(parts)
 
 
 def key(url: str) -> str:
@@ -67,7 +85,7 @@ def trap(url: str) -> str:
     if len(url) > MAX_URL:
         return f"longer than {MAX_URL} characters"
     parts = [part for part in urlsplit(url).path.split("/") if part]
-    repeated = next((part for part in set(parts) if parts.count(part) > MAX_REPEATS), "")
+    repeated = next((part for part, count in Counter(parts).items() if count > MAX_REPEATS), "")
     return f"{repeated!r} stands more than {MAX_REPEATS} times in its path" if repeated else ""
 
 
@@ -85,10 +103,15 @@ def page_links(text: str, url: str) -> list[str]:
             base = clean(element.get("href"), url) or url
             break
     found: dict[str, None] = {}
+    looked_at: set[str] = set()
     for link in _hrefs(tree, text, url):
+        if link in looked_at:
+            continue
+        looked_at.add(link)
         if absolute := clean(link, base):
             found.setdefault(absolute)
-        if len(found) >= MAX_LINKS:
+        # By what was looked at, since a page may hold a million addresses that are none.
+        if len(looked_at) >= MAX_LINKS:
             break
     return list(found)
 
@@ -129,7 +152,7 @@ def listed(body: bytes, url: str, *, hreflang: str = "", max_bytes: int = 50 << 
     hreflang: where an entry has alternates, only those of this language. Raises NotListing, and TooLarge for a bomb.
     """
     body = _unpacked(body, max_bytes)
-    if not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    if not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<", b"\xff\xfe", b"\xfe\xff")):
         lines = body.decode("utf-8", "replace").split()
         pages = [absolute for line in lines[:MAX_SITEMAP] if (absolute := clean(line))]
         if not pages:
@@ -139,7 +162,7 @@ def listed(body: bytes, url: str, *, hreflang: str = "", max_bytes: int = 50 << 
     pages_: dict[str, None] = {}
     try:
         events = etree.iterparse(io.BytesIO(body), events=("end",), recover=True, remove_comments=True, **_PARSER)
-        known = False
+        known, entries = False, 0
         for _, element in events:
             name = etree.QName(element).localname if isinstance(element.tag, str) else ""
             known = known or name in (
@@ -155,20 +178,22 @@ def listed(body: bytes, url: str, *, hreflang: str = "", max_bytes: int = 50 << 
                 "RDF",
             )
             if name == "sitemap":
-                sitemaps.update(dict.fromkeys(_locations(element, url)))
+                sitemaps.update(dict.fromkeys(islice(_locations(element, url), MAX_SITEMAP)))
             elif name == "url":
-                pages_.update(dict.fromkeys(_localised(element, url, hreflang)))
+                pages_.update(dict.fromkeys(islice(_localised(element, url, hreflang), MAX_SITEMAP)))
             elif name in ("item", "entry"):
-                pages_.update(dict.fromkeys(_entry(element, url)))
+                pages_.update(dict.fromkeys(islice(_entry(element, url), MAX_SITEMAP)))
             if name in ("sitemap", "url", "item", "entry"):
+                entries += 1
                 element.clear()
-            if len(pages_) + len(sitemaps) >= MAX_SITEMAP:
+            # By the entries too, which may hold a million addresses that are none.
+            if max(entries, len(pages_) + len(sitemaps)) >= MAX_SITEMAP:
                 break
     except etree.XMLSyntaxError as error:
         raise NotListing(f"it cannot be read as XML: {error}") from error
     if not known:
         raise NotListing("XML that is no sitemap and no feed")
-    return Listed(tuple(sitemaps), tuple(pages_))
+    return Listed(tuple(sitemaps)[:MAX_SITEMAP], tuple(pages_)[:MAX_SITEMAP])
 
 
 def _unpacked(body: bytes, max_bytes: int) -> bytes:

@@ -16,6 +16,10 @@ from zope.interface import implementer, provider
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
 _V4_COMPATIBLE = ipaddress.ip_network("::/96")
+# All that is given out to the public lies here (https://www.iana.org/assignments/ipv6-address-space/). `is_global` alone would let through
+# the rest that has no entry of its own: site-local fec0::/10, translated ::ffff:0:127.0.0.1, local NAT64 64:ff9b:1::/48.
+_UNICAST = ipaddress.ip_network("2000::/3")
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")  # RFC 9637, which Python 3.11 does not know
 
 
 def is_public(address: str) -> bool:
@@ -27,6 +31,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             return inner.is_global and not inner.is_multicast
+        if found not in _UNICAST or found in _DOCUMENTATION:
+            return False
     return found.is_global and not found.is_multicast
 
 

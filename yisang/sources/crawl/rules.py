@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from yisang.sources.base import TooLarge
 from yisang.sources.crawl.archive import Exchange
@@ -135,7 +135,8 @@ class Keeper:
                 headers = {name.lower(): value for name, value in exchange.headers}
                 if 300 <= exchange.status < 400 and exchange.status != 304:
                     hops += 1
-                    target = clean(urljoin(url, headers.get("location", "")))
+                    location = headers.get("location", "").strip()
+                    target = clean(location, url) if location else None
                     if target is None or hops > MAX_HOPS:
                         why = (
                             f"more than {MAX_HOPS} redirects"
@@ -162,7 +163,7 @@ def retry_after(headers: dict[str, str]) -> float | None:
     """Seconds that an answer asks to wait (RFC 9110, section 10.2.3: a number or a date), None where it does not."""
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return float(min(int(value), 10**9))
+        return min(float(value), 1e9)  # int() refuses a text of more than 4,300 digits
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, TypeError):  # no date, or no text that is one

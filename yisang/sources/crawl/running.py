@@ -53,7 +53,7 @@ def crawl(
                     f"{settings.host}: cut {site.archive.repaired} bytes off the WARC, which a stopped crawl had not accounted for"
                 )
             if again and not site.waiting:
-                site.frontier.reopen()
+                site.reopen()
             opened.append(site)
         left = any(site.waiting for site in opened)
         if left:
@@ -113,6 +113,8 @@ class _Crawl:
             log.close()
         if ended.done() and not ended.cancelled() and (error := ended.exception()) is not None:
             raise error
+        if self._job.broken is not None:
+            raise self._job.broken
 
     def _stop(self, number: int, frame: object) -> None:
         if self._asked:
@@ -125,6 +127,9 @@ class _Crawl:
         told = time.monotonic()
         while True:
             await asyncio.sleep(0.1)
+            if self._job.broken is not None and not self._job.stopping.is_set():
+                self._job.stopping.set()
+                await crawler.stop_async()
             if self._asked and not self._job.stopping.is_set():
                 self._job.stopping.set()
                 under_way = sum(len(site.in_flight) for site in self._job.open.values())

@@ -39,7 +39,7 @@ class Site:
         self.address = split_address(settings.address) if settings.address else None
         self._allow = [re.compile(pattern) for pattern in settings.allow]
         self._deny = [re.compile(pattern) for pattern in settings.deny]
-        self.frontier.open_settings(msgspec.json.encode(settings).decode())
+        self.frontier.open_settings(msgspec.json.encode(settings).decode(), self._kept_away)
         self.frontier.add(self._seeds())
 
     def _seeds(self) -> Iterable[Found]:
@@ -56,6 +56,10 @@ class Site:
         self.archive.close()
         self.frontier.close()
         self._lock.close()
+
+    def reopen(self) -> None:
+        """Begins another edition."""
+        self.frontier.reopen(self._kept_away)
 
     # What is asked for next
 
@@ -92,6 +96,8 @@ class Site:
         return inside, outside
 
     def _kept_away(self, url: str, depth: int, kind: Kind) -> tuple[str, str]:
+        if not self.settings.covers(urlsplit(url).hostname or ""):
+            return "denied", "its host is not of this site"
         if rule := trap(url):
             return "denied", rule
         if denied := next((pattern.pattern for pattern in self._deny if pattern.search(url)), None):

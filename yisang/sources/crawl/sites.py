@@ -22,6 +22,7 @@ A site of letter C never enters, so it is left out, unless it has a table `crawl
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -33,6 +34,7 @@ import msgspec
 from yisang import __version__
 from yisang.errors import UsageError
 from yisang.filters.licence import Registry
+from yisang.sources.crawl.links import clean
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -46,11 +48,13 @@ class SiteCrawl(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     (AutoThrottle, up to `max_delay`). max_pages: answers taken, whatever their status. max_bytes: of one body, as sent and unpacked.
     timeout: of one answer, from the connection to its last byte. tries: of one URL that fails, `retry_delay`
     apart and then twice that. max_wait: the longest Retry-After that is
-    waited out; a site that asks for more is left for another day.
+    waited out; a site that asks for more is left for another day. but: hosts below this one that have an entry of their own, whatever its
+    letter; the nearest entry speaks for a host.
     """
 
     host: str = ""
     subdomains: bool = False
+    but: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
     sitemaps: tuple[str, ...] | None = None
     feeds: tuple[str, ...] = ()
@@ -73,6 +77,8 @@ class SiteCrawl(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def covers(self, host: str) -> bool:
         """Whether a host name belongs to this site."""
+        if any(host == other or host.endswith(f".{other}") for other in self.but):
+            return False
         return host == self.host or (self.subdomains and host.endswith(f".{self.host}"))
 
 
@@ -101,23 +107,23 @@ class Sites(msgspec.Struct, frozen=True, kw_only=True):
 
 # RFC 9309, section 2.2.1: a product token is made of these.
 _TOKEN = re.compile(r"[A-Za-z_-]+")
-_OF_ALL = frozenset(SiteCrawl.__struct_fields__) - {
-    "host", "subdomains", "start", "sitemaps", "feeds", "address",
-}  # fmt: skip
+_OF_REGISTRY = frozenset({"host", "subdomains", "but"})
+_OF_SITE = frozenset(SiteCrawl.__struct_fields__) - _OF_REGISTRY
+_OF_ALL = _OF_SITE - {"start", "sitemaps", "feeds", "address"}
 
 
 def read_sites(path: str | Path, *, connect_to: str = "") -> Sites:
     """The sites of a file. connect_to: an address that stands for that of every site. UsageError names file, host and key."""
     registry = Registry(path)
     table = tomllib.loads(Path(path).read_text("utf-8"))
-    common = dict(table.get("crawl", {}))
+    common = _table(table.get("crawl", {}), f"{path}")
     where = f"{path}, table crawl"
     agent, contact = common.pop("agent", "yisang"), common.pop("contact", "")
     if not isinstance(agent, str) or not _TOKEN.fullmatch(agent):
         raise UsageError(
             f"{where}: agent is {agent!r}; a product token is made of letters, - and _ (RFC 9309), for example yisang."
         )
-    if not isinstance(contact, str) or not re.match(r"(mailto:\S+@\S+|https?://\S+)$", contact):
+    if not isinstance(contact, str) or not re.fullmatch(r"mailto:\S+@\S+|https?://\S+", contact):
         raise UsageError(
             f"{where}: contact is {contact!r}. Say where the owner of a site reaches you: "
             'contact = "mailto:you@example.org", or the address of a page about this crawl.'
@@ -133,8 +139,13 @@ def read_sites(path: str | Path, *, connect_to: str = "") -> Sites:
         if entry.licence.letter == "C" and "crawl" not in item and not item.get("page_may_raise"):
             left_out.append(entry.host)
             continue
-        own = item.get("crawl", {})
-        given = common | own | {"host": entry.host, "subdomains": entry.subdomains}
+        own = _table(item.get("crawl", {}), f"{path}, site {entry.host}")
+        if wrong := sorted(set(own) - _OF_SITE):
+            raise UsageError(
+                f"{path}, site {entry.host}: {wrong[0]!r} is no setting of its table crawl; there are {', '.join(sorted(_OF_SITE))}."
+            )
+        but = tuple(sorted(host for host in registry.sites if host.endswith(f".{entry.host}")))
+        given = common | own | {"host": entry.host, "subdomains": entry.subdomains, "but": but}
         if connect_to:
             given["address"] = connect_to
         sites.append(_site(given, f"{path}, site {entry.host}"))
@@ -146,18 +157,30 @@ def read_sites(path: str | Path, *, connect_to: str = "") -> Sites:
     return Sites(path=str(path), agent=agent, contact=contact, sites=tuple(sites), left_out=tuple(left_out))
 
 
+def _table(found: object, where: str) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise UsageError(f"{where}: crawl is {found!r}; it must be a table of settings.")
+    return dict(found)
+
+
 def _site(given: dict[str, Any], where: str) -> SiteCrawl:
     try:
         site = msgspec.convert(given, SiteCrawl)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {error}.") from error
+    for key, value in msgspec.structs.asdict(site).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{where}: {key} is {value}; it must be a number of seconds.")
     if not site.start and not site.sitemaps and not site.feeds:
         site = msgspec.structs.replace(site, start=(f"https://{site.host}/",))
     for key in ("start", "sitemaps", "feeds"):
         for url in getattr(site, key) or ():
-            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-                raise UsageError(f"{where}: {key} has {url!r}, which is no http or https address.")
-            if not site.covers(urlsplit(url).hostname or ""):
+            cleaned = clean(url)
+            if cleaned is None:
+                raise UsageError(
+                    f"{where}: {key} has {url!r}, which is no http or https address, or one with a name and password in it."
+                )
+            if not site.covers(urlsplit(cleaned).hostname or ""):
                 raise UsageError(
                     f"{where}: {key} has {url}, which lies on another host. Give that host an entry of its own."
                 )

@@ -109,7 +109,8 @@ class Crawl:
             return
         archive = Warc(str(folder), licence=self.licence, category=self.category, name=self.name)
         left, damage = dict(wanted), list[str]()
-        for shard in archive.shards():
+        # A folder whose files are gone is damaged like any other: each of its pages is missing.
+        for shard in archive.shards() if any(folder.glob("*.warc.gz")) else []:
             for item in archive.read(shard):
                 if isinstance(item, Page) and item.warc in left:
                     row = left.pop(item.warc)

@@ -30,6 +30,7 @@ from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Headers, Request, Response
 from twisted.python.failure import Failure
 
+from yisang.errors import YisangError
 from yisang.sources.crawl.answers import Answers
 from yisang.sources.crawl.archive import Exchange
 from yisang.sources.crawl.frontier import Queued, Settled, now
@@ -80,6 +81,11 @@ class Job:
         self.guard: Guard | None = None
         self.keeper: Keeper | None = None
         self._turn = 0
+        self.broken: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Ends the crawl by a failure after which nothing can be written: what is in flight stays queued."""
+        self.broken = self.broken or error
 
     def named(self, host: str) -> tuple[str, int] | None:
         return next((site.address for site in self.open.values() if site.address and site.settings.covers(host)), None)
@@ -192,7 +198,10 @@ class Gate:
         if not all(signal.allowed for signal in found):
             raise Forbidden(found)
         request.meta["signals"] = found
-        slot = self._crawler.engine.downloader.slots.get(site.settings.host)
+        downloader = self._crawler.engine.downloader
+        # For the slot that is made where there is none, at the beginning and after a minute without a request.
+        downloader.per_slot_settings[site.settings.host]["delay"] = site.delay
+        slot = downloader.slots.get(site.settings.host)
         if slot is not None:
             slot.delay = max(slot.delay, site.delay)
 
@@ -254,11 +263,27 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
         try:
             exchange = _exchange(response.request, response)
             self._answers.take(site, queued, exchange, response.meta["signals"])
+        except YisangError as error:
+            # A file that cannot be written: what became of this URL must not be said, nor of any other.
+            self.job.fail(error)
         except Exception:
             # Of our own code: told with the URL, and no reason to lose the rest of the crawl.
-            site.settle(queued, Settled("error", why=traceback.format_exc()))
+            try:
+                site.settle(queued, Settled("error", why=traceback.format_exc()))
+            except Exception as error:
+                self.job.fail(error)
 
     def failed(self, failure: Failure) -> None:
+        """Settles a URL that has no answer."""
+        try:
+            if isinstance(failure.value, YisangError):
+                raise failure.value
+            self._failed(failure)
+        except Exception as error:
+            # Left as it is, this URL would be in flight for ever, and the crawl never end.
+            self.job.fail(error)
+
+    def _failed(self, failure: Failure) -> None:
         request = failure.request
         site, queued, error = request.meta["site"], request.meta["queued"], failure.value
         if isinstance(error, Stopping):
