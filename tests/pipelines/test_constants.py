@@ -52,6 +52,8 @@ from yisang.records import Page, Prompt
 from yisang.sources import Csv, JsonLines
 from yisang.sources.exams import Exams
 from yisang.sources.questions import PageToPrompts
+from yisang.sources.rights.licences import TagLicence
+from yisang.sources.rights.steps import HeedOptOut
 from yisang.sources.tasks import Tasks
 from yisang.sources.warc import Warc
 from yisang.teachers.generation import Sampling, Teacher
@@ -114,7 +116,9 @@ def steps(folder: Path) -> tuple[Step, ...]:
     )
     return (
         Each(PageToPrompts("ko"), on=Page, isolate=True, timeout=21.5, keep=True, name="asked"),
+        Each(HeedOptOut("quietbot"), on=Page),
         Each(TagSite(str(REGISTRY))),
+        Each(TagLicence(str(REGISTRY)), on=Page),
         Each(AllowLicence(("B", "A"))),
         Each(
             OfEverything(
@@ -225,6 +229,7 @@ def steps(folder: Path) -> tuple[Step, ...]:
 
 KNOWN_OTHERWISE = {
     ("TagSite", "registry_path"): "a registry is known by its bytes, wherever it lies: its digest is shown",
+    ("TagLicence", "registry_path"): "a registry is known by its bytes, wherever it lies: its digest is shown",
     ("Teacher", "engine"): "the same model in another engine gives the same answers",
     ("Teacher", "options"): "of the engine",
     ("Questions", "items"): "a digest of all of them is shown",
