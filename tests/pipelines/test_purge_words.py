@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yisang.errors import UsageError
-from yisang.pipelines.purge_answers import ToPurged, count_answers, open_store, purge_answers
+from yisang.pipelines.purge_answers import ToPurged, count_answers, open_store, purge_answers, said_key
 from yisang.pipelines.purge_passages import PIECE, WINDOW, Passages, hashes, passages_of
 from yisang.pipelines.purge_select import Chosen, Head
 from yisang.pipelines.purge_target import Target
@@ -106,6 +106,7 @@ def test_what_is_no_host_is_refused(host: str):
 # Passages
 
 
+@settings(deadline=None)  # the first one makes a table
 @given(st.binary(min_size=200, max_size=400), st.binary(max_size=100), st.binary(max_size=100))
 def test_a_text_is_found_wherever_it_stands(text: bytes, before: bytes, after: bytes):
     known = passages_of([text])
@@ -181,12 +182,13 @@ def test_answers_that_name_no_prompt_go_by_their_words(tmp_path: Path):
         "others": "전혀 다른 이야기입니다. " * 9,
         "kept": f"다른 질문의 답이지만 {words}",
         "asked": "짧은 답",
+        "short": "나는 모른다",
     }
     store = stored(tmp_path / "answers", texts, {"kept": "b" * 32, "asked": "a" * 32})
     chosen = Chosen(HOST, {"a" * 32})
-    goes = ToPurged((chosen,), (passages_of([words.encode()]),))
-    assert count_answers(store, goes) == 3
-    assert purge_answers(store, goes) == 3
+    goes = ToPurged((chosen,), (passages_of([words.encode()]),), frozenset({said_key("m", "1", 0, "나는 모른다")}))
+    assert count_answers(store, goes) == 4
+    assert purge_answers(store, goes) == 4
     again = open_store(str(tmp_path / "answers"))
     assert again is not None
     left = again.get_many([answer_key({"q": name}, "1", 0) for name in texts])

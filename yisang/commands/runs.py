@@ -32,6 +32,7 @@ def show(
     """Shows the books of a finished run, or the way of one record through it."""
     from yisang.pipelines import report
     from yisang.pipelines.expected import compared, expected_text, read_expected
+    from yisang.pipelines.purge_run import read_purges
     from yisang.pipelines.run import open_run, read_books
 
     if identifier:
@@ -56,6 +57,10 @@ def show(
             print(report.books_text(books))
             if expected:
                 print(expected_text(books, expected))
+            for one in read_purges(out):
+                print(
+                    f"purged on {one.at[:10]}: {one.records:,} stored records, {one.dropped:,} drops, {one.dead:,} dead letters"
+                )
 
 
 def diff(

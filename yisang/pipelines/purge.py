@@ -32,8 +32,11 @@ from yisang.pipelines.purge_select import Chosen
 from yisang.pipelines.purge_target import Target
 from yisang.pipelines.purge_warc import NAME, cut
 from yisang.pipelines.run import lock, read_manifest
+from yisang.sources.base import MIB, open_bytes
 from yisang.storage import TEMPORARY, Folder
 
+LONGEST = 8_192
+"""Bytes of an address at most, where a file is searched piece by piece."""
 Say = Callable[[str], None]
 
 
@@ -119,9 +122,8 @@ def purge(target: Target, where: Where, *, dry_run: bool = False, say: Say = lam
             stack.enter_context(lock(out))
         runs = [RunPurge(out, target, say) for out in outs]
         inputs = _inputs(runs, target, where.pages)
-        for run in runs:
-            run.look()
-        goes = ToPurged(tuple(run.chosen for run in runs), tuple(run.passages for run in runs))
+        said = frozenset(key for run in runs for key in run.look().said)
+        goes = ToPurged(tuple(run.chosen for run in runs), tuple(run.passages for run in runs), said)
         if not dry_run:
             for run in runs:
                 run.begin()
@@ -186,9 +188,19 @@ def _inputs(runs: list[RunPurge], target: Target, given: tuple[str, ...]) -> dic
                 with contextlib.suppress(YisangError):  # a damaged one: the run has told of it
                     if records := cut(path, target, change=False).records:
                         found[path] = records
-            elif target.named_in(Path(real).read_bytes()):
+            elif _named_in_file(real, target):
                 found[path] = None
     return found
+
+
+def _named_in_file(path: str, target: Target) -> bool:
+    before = b""
+    with open_bytes(path, "infer") as file:
+        while piece := file.read(16 * MIB):
+            if target.named_in(before + piece):
+                return True
+            before = piece[-LONGEST:]
+    return False
 
 
 def _pages(place: str, target: Target, change: bool, say: Say) -> OfPages:

@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from yisang.errors import UsageError
+from yisang.pipelines.boundary import Boundary, Part
 from yisang.pipelines.purge_passages import Passages
-from yisang.pipelines.purge_select import Chosen
+from yisang.pipelines.purge_select import Chosen, heads, row_groups
+from yisang.records import content_id
 from yisang.storage import TEMPORARY
 from yisang.teachers import upkeep
 from yisang.teachers.answers import AnswerStore
 from yisang.teachers.segments import Answer
 
+_OF_TRACE = ("teacher", "revision", "sample", "text")
+
 
 @dataclass(frozen=True)
 class ToPurged:
-    """Whether an answer goes: it was asked for a purged prompt. Answers stored before prompts were noted go by their words: what has a
-    passage that only purged records have, or names the target. Such an answer that another prompt had, too, is asked again."""
+    """Whether an answer goes: it was asked for a purged prompt. Answers stored before prompts were noted go by their words: what a
+    purged trace says (`said`), has a passage that only purged records have, or names the target. Such an answer that another prompt
+    had, too, is asked again."""
 
     chosen: tuple[Chosen, ...]
     passages: tuple[Passages, ...]
+    said: frozenset[str] = frozenset()
 
     def __call__(self, answer: Answer) -> bool:
         if answer.prompt:
             return any(one.names(answer.prompt) for one in self.chosen)
         said = answer.generation.text.encode("utf-8", "surrogatepass")
+        if said_key(answer.model, answer.revision, answer.sample, answer.generation.text) in self.said:
+            return True
         return any(len(one.found(said)) for one in self.passages) or any(
             one.target.named_in(said) for one in self.chosen
         )
+
+
+def said_key(model: str, revision: str, sample: int, text: str) -> str:
+    """What an answer and the trace of it have in common."""
+    return content_id(model, revision, str(sample), text.encode("utf-8", "surrogatepass"))
+
+
+def answered(boundary: Boundary, part: Part, chosen: Chosen) -> Iterator[str]:
+    """The keys of the purged traces of a part."""
+    for table in row_groups(boundary, part):
+        if set(_OF_TRACE) <= set(table.column_names):
+            rows = table.select(_OF_TRACE).to_pylist()
+            gone = (row for head, row in zip(heads(table), rows, strict=True) if chosen.takes(head))
+            yield from (said_key(*(row[name] for name in _OF_TRACE)) for row in gone)
 
 
 def open_store(address: str) -> AnswerStore | None:

@@ -18,6 +18,7 @@ from yisang.pipelines.books import Books, BooksError, make_books
 from yisang.pipelines.boundary import FAILED, Boundary, Manifest, ShardCommit
 from yisang.pipelines.compile import Plan
 from yisang.pipelines.execution import WORK
+from yisang.pipelines.purge_answers import answered
 from yisang.pipelines.purge_passages import Passages, passages_of
 from yisang.pipelines.purge_rows import Rewriter, Taken, count, others, texts
 from yisang.pipelines.purge_select import Chosen, choose
@@ -51,6 +52,7 @@ class Pending(msgspec.Struct):
     log: Purged
     ids: list[str]
     shared: list[str]
+    said: list[str]
     shards: dict[str, dict[int, tuple[int, int | None, dict[str, int]]]]
     unfinished: list[str]
     rows: dict[str, int]
@@ -118,14 +120,15 @@ class RunPurge:
             )
             own = passages_of(text for at in parts for text in texts(*at, self.chosen))
             self.passages = own.without(data for at in parts for data in others(*at, self.chosen))
-        self.pending = self._planned(finished)
+        said = {key for at in parts for key in answered(*at, self.chosen)} if self.chosen.ids else set()
+        self.pending = self._planned(finished, sorted(said))
         return self.pending
 
     def _all(self) -> list[tuple[Boundary, Manifest]]:
         """Unfinished phases too: what they hold goes with them, and tells ids that nothing else does."""
         return [(boundary, boundary.so_far()) for boundary in self.boundaries]
 
-    def _planned(self, finished: list[tuple[Boundary, Manifest]]) -> Pending:
+    def _planned(self, finished: list[tuple[Boundary, Manifest]], said: list[str]) -> Pending:
         names = {boundary.name for boundary, _ in finished}
         phases = [phase for phase in self.described["phases"] if phase["name"] in names]
         taken: list[Taken] = []
@@ -156,7 +159,8 @@ class RunPurge:
         )
         unfinished = [boundary.name for boundary in self.boundaries if boundary.name not in names]
         rows = {boundary.name: found.rows for (boundary, _), found in zip(finished, taken, strict=True) if found.rows}
-        return Pending(log, sorted(self.chosen.ids), sorted(self.chosen.shared), shards, unfinished, rows)
+        ids, shared = sorted(self.chosen.ids), sorted(self.chosen.shared)
+        return Pending(log, ids, shared, said, shards, unfinished, rows)
 
     # What goes
 
