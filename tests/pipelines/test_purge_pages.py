@@ -22,6 +22,7 @@ from yisang.pipelines.purge import Where, purge
 from yisang.pipelines.purge_crawl import empty
 from yisang.pipelines.purge_target import Target
 from yisang.pipelines.purge_warc import cut, members
+from yisang.records import Page
 from yisang.sources.warc import Warc
 
 HOST = Target.of([TARGET], [])
@@ -233,3 +234,32 @@ def test_a_crawl_that_is_at_work_is_refused(tmp_path: Path):
             purge(HOST, Where((), pages=(str(folder),)))
         connection.execute("ROLLBACK")
     assert purge(HOST, Where((), pages=(str(folder),))).clean
+
+
+def test_a_crawl_reads_and_goes_on_after_a_page_was_taken_out_of_it(tmp_path: Path) -> None:
+    """What stands behind the page in the WARC has moved, and the file is shorter."""
+    from yisang.quickstart.server import serve
+    from yisang.quickstart.web import Response
+    from yisang.sources.crawl import Crawl
+    from yisang.sources.crawl.child import crawl_in_child
+
+    sites = tmp_path / "SITES.toml"
+    entry = 'licence = "CC-BY-4.0"\nletter = "A"\ncategory = "Daily"\nevidence = "ours"\ndate = "2026-11-22"\n'
+    crawl = '[site.crawl]\nstart = ["http://a.example/", "http://a.example/1", "http://a.example/2"]\ndelay = 0.0\n'
+    sites.write_text(f'[crawl]\ncontact = "mailto:a@b.example"\n[[site]]\nhost = "a.example"\n{entry}{crawl}')
+    html = (("Content-Type", "text/html; charset=utf-8"),)
+    web = {("a.example", f"/{n}" if n else "/"): Response(200, html, f"<p>글 {n}".encode()) for n in range(4)}
+
+    def read() -> set[str]:
+        source = Crawl(str(tmp_path / "pages"))
+        items = [item for shard in source.shards() for item in source.read(shard)]
+        return {item.url if isinstance(item, Page) else type(item).__name__ for item in items} - {"PassedOver"}
+
+    with serve(web) as (ip, port):
+        crawl_in_child(str(sites), str(tmp_path / "pages"), connect_to=f"{ip}:{port}")
+        before = read()
+        empty(str(tmp_path / "pages"), Target(urls=("http://a.example/1",)), change=True)
+        assert read() == before - {"http://a.example/1"}
+        sites.write_text(sites.read_text().replace('a.example/1"', 'a.example/3"'))
+        crawl_in_child(str(sites), str(tmp_path / "pages"), connect_to=f"{ip}:{port}")
+    assert read() == {f"http://a.example/{page}" for page in ("", "2", "3")}

@@ -13,6 +13,7 @@ from pathlib import Path
 from yisang.errors import UsageError, YisangError
 from yisang.pipelines.purge_target import Target, host_of
 from yisang.pipelines.purge_warc import NAME, Cut, cut
+from yisang.sources.crawl.site import FRONTIER
 from yisang.storage import TEMPORARY
 
 _MAGIC = b"SQLite format 3\0"
@@ -71,7 +72,24 @@ def empty(place: str, target: Target, *, change: bool) -> Emptied:
             _add(found.warc, cut(str(file), target, change=change))
         elif is_sqlite(file):
             _clean(file, target, found, change)
+    if change:
+        for file in sorted(path.rglob(FRONTIER)):
+            _account(file)
     return found
+
+
+def _account(frontier: Path) -> None:
+    """Tells a crawl's frontier how long its WARC is now, so that the crawl can go on behind what is left."""
+    with _opened(frontier, True) as connection:
+        if not any(table == "facts" for table, _ in _tables(connection)):
+            return
+        row = connection.execute("SELECT value FROM facts WHERE name = 'warc_end'").fetchone()
+        name = row[0].rpartition(":")[0] if row else ""
+        file = frontier.parent / name
+        if not name or (file.exists() and f"{name}:{file.stat().st_size}" == row[0]):
+            return
+        end = f"{name}:{file.stat().st_size}" if file.exists() else ":0"
+        connection.execute("UPDATE facts SET value = ? WHERE name = 'warc_end'", (end,))
 
 
 def _add(to: Cut, more: Cut) -> None:

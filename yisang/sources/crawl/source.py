@@ -89,7 +89,8 @@ class Crawl:
                     f"The crawl of {shard.path} in {self.folder} is not at its end: {queued} URLs are still to be asked for. "
                     f"Go on with it: yisang crawl {self.sites or 'SITES.toml'} --out {self.folder}"
                 )
-            wanted = {row["warc"]: row for row in frontier.rows("page", "opt_out") if row["verdict"] == "page"}
+            # By address and time, since a purge moves what stands behind a record that it takes out.
+            wanted = {(row["url"], row["fetched"]): row for row in frontier.rows("page")}
             yield from self._pages(folder, wanted)
             passed: Counter[str] = Counter()
             for row in frontier.rows():
@@ -103,7 +104,7 @@ class Crawl:
         finally:
             frontier.close()
 
-    def _pages(self, folder: Path, wanted: dict[str, dict[str, Any]]) -> Iterator[SourceItem]:
+    def _pages(self, folder: Path, wanted: dict[tuple[str, str], dict[str, Any]]) -> Iterator[SourceItem]:
         """The pages by what the WARC holds; the frontier says which of its records is a page as it stands now."""
         if not wanted:
             return
@@ -112,15 +113,17 @@ class Crawl:
         # A folder whose files are gone is damaged like any other: each of its pages is missing.
         for shard in archive.shards() if any(folder.glob("*.warc.gz")) else []:
             for item in archive.read(shard):
-                if isinstance(item, Page) and item.warc in left:
-                    row = left.pop(item.warc)
+                if isinstance(item, Page) and (row := left.pop((item.url, item.fetched), None)) is not None:
                     yield self._tagged(item, row)
                 elif isinstance(item, Dead):
                     damage.append(f"{item.where}: {item.message}")
-        for place, row in left.items():
+        for (url, fetched), row in left.items():
             why = "; ".join(damage) or "nothing in the file is damaged"
+            place = row["warc"]
             yield Dead(
-                "MissingRecord", f"no whole record of {row['url']} stands at {place} ({why})", where=f"{folder}/{place}"
+                "MissingRecord",
+                f"no whole record of {url} of {fetched} is there, once at {place} ({why})",
+                where=f"{folder}/{place}",
             )
 
     def _tagged(self, page: Page, row: dict[str, Any]) -> Page:

@@ -239,7 +239,7 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
             verdict, why, again = self._cause(error, request)
             nobody = isinstance(error, CannotResolveHostError | DownloadConnectionRefusedError)
             raise Unfetched(why, verdict=verdict if nobody else "", final=not again) from error
-        exchange = _exchange(request, response)
+        exchange = _exchange(request, response, url)
         site.store(exchange)
         return exchange
 
@@ -261,7 +261,7 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
     def parse(self, response: Response, **_: Any) -> None:
         site, queued = response.meta["site"], response.meta["queued"]
         try:
-            exchange = _exchange(response.request, response)
+            exchange = _exchange(response.request, response, queued.url)
             self._answers.take(site, queued, exchange, response.meta["signals"])
         except YisangError as error:
             # A file that cannot be written: what became of this URL must not be said, nor of any other.
@@ -346,14 +346,15 @@ def _text(value: bytes) -> str:
     return text.replace("\r", " ").replace("\n", " ")
 
 
-def _exchange(request: Request, response: Response) -> Exchange:
+def _exchange(request: Request, response: Response, url: str) -> Exchange:
+    """url: as the frontier has it, whatever Scrapy made of its spelling."""
     asked = [("Host", urlsplit(request.url).netloc)]
     asked += [(name.decode("latin-1"), _text(value)) for name, values in request.headers.items() for value in values]
     told = [(name.decode("latin-1"), _text(value)) for name, values in response.headers.items() for value in values]
     unwanted = "unwanted" in request.meta
     cut = "unspecified" if unwanted else "disconnect" if "dataloss" in response.flags else ""
     return Exchange(
-        url=request.url,
+        url=url,
         asked=tuple(asked),
         protocol=response.protocol or "HTTP/1.1",
         status=response.status,
