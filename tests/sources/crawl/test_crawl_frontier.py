@@ -320,11 +320,11 @@ def test_reading_changes_nothing(frontier: Frontier, path: Path) -> None:
 def test_a_second_writer_is_told_to_wait(frontier: Frontier, path: Path) -> None:
     other = Frontier(path)
     other._db.execute("PRAGMA busy_timeout = 0")
-    with frontier._transaction():
-        with pytest.raises(
-            YisangError, match=r"frontier\.sqlite cannot be read: database is locked\. If another crawl"
-        ):
-            other.add(urls("1"))
+    with (
+        frontier._transaction(),
+        pytest.raises(YisangError, match=r"frontier\.sqlite cannot be read: database is locked\. If another crawl"),
+    ):
+        other.add(urls("1"))
     assert other.add(urls("1")) == 1
     other.close()
 

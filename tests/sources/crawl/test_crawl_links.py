@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import socket
 import tarfile
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,14 +22,13 @@ BASE = "https://a.example/dir/page.html"
 
 
 @pytest.fixture(autouse=True)
-def no_connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever dereferences something here fails."""
 
     def refuse(*given: Any, **named: Any) -> None:
         raise AssertionError("a parser connects to something")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    yield
 
 
 # One URL
