@@ -176,6 +176,8 @@ def _settings(job: Any) -> dict[str, Any]:
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,
         "SCHEDULER": f"{here}.FrontierScheduler",
+        "DOWNLOAD_HANDLERS_BASE": {},
+        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), "yisang.sources.crawl.heads.Handler"),
         "DOWNLOADER_MIDDLEWARES_BASE": {},
         "DOWNLOADER_MIDDLEWARES": {f"{here}.Gate": 100},
         "SPIDER_MIDDLEWARES_BASE": {},

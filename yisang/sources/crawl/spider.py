@@ -34,6 +34,7 @@ from yisang.errors import YisangError
 from yisang.sources.crawl.answers import Answers
 from yisang.sources.crawl.archive import Exchange
 from yisang.sources.crawl.frontier import Queued, Settled, now
+from yisang.sources.crawl.heads import HeadTooLong
 from yisang.sources.crawl.resolver import Guard
 from yisang.sources.crawl.rules import Keeper, Rules, Unfetched
 from yisang.sources.crawl.site import Site
@@ -322,13 +323,18 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
             return "timeout", f"no whole answer within {request.meta['download_timeout']} seconds", True
         if isinstance(error, DownloadCancelledError):
             return "too_large", f"more than {request.meta['download_maxsize']} bytes as sent", False
-        return "unreachable", _words(error), True
+        too_long = any(reason.check(HeadTooLong) for reason in _reasons(error))
+        return "too_large" if too_long else "unreachable", _words(error), not too_long
+
+
+def _reasons(error: BaseException) -> list[Failure]:
+    return getattr(error.__cause__, "reasons", None) or []
 
 
 def _words(error: BaseException) -> str:
     """What Twisted says of a failure; it wraps the reasons into one another."""
-    reasons = getattr(error.__cause__, "reasons", None)
-    return "; ".join(reason.getErrorMessage() for reason in reasons) if reasons else f"{type(error).__name__}: {error}"
+    found = [reason.value for reason in _reasons(error)] or [error]
+    return "; ".join(f"{type(one).__name__}: {one}" for one in found)
 
 
 def _pairs(headers: Headers) -> dict[str, str]:
