@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from yisang.errors import UsageError, YisangError
+from yisang.filters.licence import licence
 from yisang.records import Dead, Drop, Page
 from yisang.sources.base import PassedOver, Shard, SourceItem
 from yisang.sources.crawl import Crawl, pages_at
@@ -19,6 +20,7 @@ from yisang.sources.crawl.child import crawl_in_child
 from yisang.sources.crawl.frontier import Settled
 from yisang.sources.crawl.site import Site
 from yisang.sources.crawl.sites import SiteCrawl
+from yisang.sources.crawl.tag import Tag
 from yisang.sources.rights.signals import Rights, Signal, judge
 from yisang.sources.warc import Warc
 
@@ -27,9 +29,13 @@ YES = judge([Signal("robots", True, "Allow: /", "robots.txt line 1")])
 NO = judge([Signal("meta", False, "noai", "meta robots", "not for models")])
 
 
+WHEN = "2026-11-22T10:00:00.000000Z"
+TAG = Tag(licence("CC-BY-4.0", "its footer", "2026-11-22"), "Daily", "one")
+
+
 def exchange(url: str, body: bytes) -> Exchange:
     headers = (("Content-Type", "text/html"),)
-    return Exchange(url, (("Host", HOST),), "HTTP/1.1", 200, "OK", headers, body, "2026-11-22T10:00:00.000000Z")
+    return Exchange(url, (("Host", HOST),), "HTTP/1.1", 200, "OK", headers, body, WHEN)
 
 
 def crawled(folder: Path, host: str = HOST, pages: int = 4, *, queued: int = 0) -> Site:
@@ -51,6 +57,8 @@ def crawled(folder: Path, host: str = HOST, pages: int = 4, *, queued: int = 0) 
             rights=rights.as_json(),
             status=200,
             seen="then",
+            licence=TAG.as_json() if verdict == "page" else "",
+            fetched=WHEN if verdict == "page" else "",
         )
         if verdict in ("robots", "error"):
             site.settle(one, settled, answered=False)
@@ -81,6 +89,7 @@ def test_pages_refusals_and_failures_are_told_each_as_what_it_is(tmp_path: Path)
     pages = [item for item in items if isinstance(item, Page)]
     assert [page.url for page in pages] == [f"https://{HOST}/{n}" for n in range(4)]
     assert {(page.rights, page.category, page.source) for page in pages} == {(YES.as_json(), "Science", "mine")}
+    assert {(page.licence, page.measures["page_licence_agreement"]) for page in pages} == {(TAG.licence, "one")}
     (drop,) = [item for item in items if isinstance(item, Drop)]
     assert (drop.reason, drop.evidence["url"], drop.evidence["rule"], drop.evidence["where"]) == (
         "opt_out", f"https://{HOST}/no", "noai", "meta robots",
@@ -105,7 +114,17 @@ def test_the_rights_are_those_of_the_frontier_where_a_page_was_looked_at_again(t
         again = exchange(one.url, b"<p>0</p>")
         revisit = (SAME_PAYLOAD, one.url, one.fetched) if verdict == "page" else None
         place = site.store(again, rights=newer, revisit=revisit)
-        site.settle(one, Settled(verdict, rights=newer, status=200, warc=one.warc if revisit else place))
+        site.settle(
+            one,
+            Settled(
+                verdict,
+                rights=newer,
+                status=200,
+                warc=one.warc if revisit else place,
+                fetched=one.fetched,
+                licence=one.licence,
+            ),
+        )
     site.close()
     items = read(Crawl(str(tmp_path)))
     assert [(item.url, item.body, item.rights) for item in items if isinstance(item, Page)] == [
