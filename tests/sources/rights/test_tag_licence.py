@@ -39,6 +39,14 @@ date = "2026-11-01"
 page_may_raise = true
 
 [[site]]
+host = "whole.example"
+licence = "CC-BY-ND-4.0"
+letter = "B"
+category = "Science"
+evidence = "terms"
+date = "2026-11-01"
+
+[[site]]
 host = "strict.example"
 licence = "unknown"
 letter = "C"
@@ -81,6 +89,7 @@ def terms(page: Page) -> tuple[str, str, bool, bool]:
         ("free.example", "by-sa/4.0", ("CC-BY-4.0", "A", True, True)),
         ("share.example", "by-nd/4.0", ("CC-BY-ND-4.0", "B", False, True)),
         ("share.example", "zero/1.0", ("CC-BY-SA-4.0", "A", True, True)),
+        ("whole.example", "by-nc-sa/4.0", ("CC-BY-ND-4.0", "B", False, True)),
         ("strict.example", "by/4.0", ("unknown", "C", True, False)),
         ("mixed.example", "by/4.0", ("CC-BY-4.0", "A", True, False)),
         ("mixed.example", "by-nd/4.0", ("CC-BY-ND-4.0", "B", False, False)),
