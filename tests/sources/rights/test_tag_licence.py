@@ -146,6 +146,14 @@ def test_agreement_is_a_measure(step):
     assert agreement(bytes(range(256)) * 40) == "unreadable"
 
 
+def test_what_was_not_read_is_a_measure(step):
+    broken = Page(
+        id="x", url="https://free.example/", body=b'<p>Bees.</p><script type="application/ld+json">{</script>'
+    )
+    assert step(broken).measures["page_licence_fault"] == "a JSON-LD script could not be read: JSONDecodeError"
+    assert "page_licence_fault" not in step(page("free.example")).measures
+
+
 def test_the_address_after_redirects_and_the_header_count(step):
     given = Page(
         id="x",
