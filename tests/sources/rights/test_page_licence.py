@@ -259,6 +259,7 @@ PARTS = {
     "Dublin Core still image": f'<p><span href="http://purl.org/dc/dcmitype/StillImage" rel="dct:type">Bee</span> is under <a rel="license" href="{BY}">CC BY</a></p>',
     "RDFa on the image": f'<img src="bee.jpg" rel="cc:license" resource="{BY}">',
     "comment of a reader": f'<div id="comments"><p>My text is under <a rel="license" href="{BY}">CC BY 4.0</a></p></div>',
+    "comment of a reader, in a theme of its own": f'<ul class="comment_list_wrap"><li>Mine is <a rel="license" href="{BY}">CC BY 4.0</a></li></ul>',
     "quotation": "<blockquote><p>This work is licensed under CC BY 4.0.</p></blockquote>",
     "code": "<pre># This file is licensed under the Apache License, Version 2.0</pre>",
     "code samples": '<p>All code samples are licensed under the <a href="http://www.apache.org/licenses/LICENSE-2.0">Apache 2.0 License</a>.</p>',
@@ -297,6 +298,24 @@ def test_content_and_code_of_one_footer_are_told_apart():
     found = read(html)
     assert (id_of(found), found.agreement) == ("CC-BY-4.0", "one")
     assert [finding.scope for finding in found.findings if finding.id == "Apache-2.0"] == ["part"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>Licensed under CC BY 4.0.</p>",
+        "<p>CC BY 4.0 라이선스로 배포됩니다.</p>",
+        "<p>Text: CC BY 4.0</p>",
+        "<p>라이선스: CC BY 4.0</p>",
+        f'<p><a href="{BY}"><img src="/files/88x31.png" alt=""></a></p>',
+        f'<p><a href="{BY}"><img src="/files/badge.png" alt="Creative Commons License"></a></p>',
+        '<div class="ccl">CC BY 4.0</div>',
+        f'<p><span rel="license" resource="{BY}">free</span></p>',
+        f'<p>이 문서는 <a href="{BY}">CC BY 4.0</a>에 따라 사용할 수 있으며 추가 조건이 붙을 수 있습니다.</p>',
+    ],
+)  # fmt: skip
+def test_a_statement_needs_no_sentence_where_its_form_says_it(body):
+    assert id_of(read(page(body))) == "CC-BY-4.0"
 
 
 MENTIONS = {

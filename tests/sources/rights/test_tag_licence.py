@@ -39,6 +39,14 @@ date = "2026-11-01"
 page_may_raise = true
 
 [[site]]
+host = "whole.example"
+licence = "CC-BY-ND-4.0"
+letter = "B"
+category = "Science"
+evidence = "terms"
+date = "2026-11-01"
+
+[[site]]
 host = "strict.example"
 licence = "unknown"
 letter = "C"
@@ -81,6 +89,7 @@ def terms(page: Page) -> tuple[str, str, bool, bool]:
         ("free.example", "by-sa/4.0", ("CC-BY-4.0", "A", True, True)),
         ("share.example", "by-nd/4.0", ("CC-BY-ND-4.0", "B", False, True)),
         ("share.example", "zero/1.0", ("CC-BY-SA-4.0", "A", True, True)),
+        ("whole.example", "by-nc-sa/4.0", ("CC-BY-ND-4.0", "B", False, True)),
         ("strict.example", "by/4.0", ("unknown", "C", True, False)),
         ("mixed.example", "by/4.0", ("CC-BY-4.0", "A", True, False)),
         ("mixed.example", "by-nd/4.0", ("CC-BY-ND-4.0", "B", False, False)),
@@ -135,6 +144,14 @@ def test_agreement_is_a_measure(step):
     )
     assert agreement(link % b"by" + link % b"by-nc") == "disagree"
     assert agreement(bytes(range(256)) * 40) == "unreadable"
+
+
+def test_what_was_not_read_is_a_measure(step):
+    broken = Page(
+        id="x", url="https://free.example/", body=b'<p>Bees.</p><script type="application/ld+json">{</script>'
+    )
+    assert step(broken).measures["page_licence_fault"] == "a JSON-LD script could not be read: JSONDecodeError"
+    assert "page_licence_fault" not in step(page("free.example")).measures
 
 
 def test_the_address_after_redirects_and_the_header_count(step):

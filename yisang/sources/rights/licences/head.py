@@ -105,34 +105,36 @@ def links_and_meta(document: Document) -> Iterator[Finding]:
 
 def is_embedded(element: Element) -> bool:
     """Whether an element states a licence as microdata or RDFa, which `embedded` reads."""
-    given = (
-        f"{element.get('itemprop')} {element.get('property')} {element.get('rel') if ':' in element.get('rel') else ''}"
-    )
-    return any(property_name(name) in LICENSES for name in given.split())
+    items, terms = _properties(element)
+    return bool((items | terms) & LICENSES)
 
 
 def embedded(document: Document) -> Iterator[Finding]:
     """Microdata (itemprop) and RDFa (property, rel with a vocabulary), by the subject they are about."""
-    for element in document.data:
-        items = {property_name(name) for name in element.get("itemprop").split()}
-        terms = {
-            property_name(name)
-            for name in f"{element.get('property')} {element.get('rel') if ':' in element.get('rel') else ''}".split()
-        }
-        if element.tag == "meta" and terms & (LICENSES | RIGHTS) and not items:
+    stating = [
+        (element, items & known, terms & known)
+        for element in document.data
+        for known in (LICENSES | RIGHTS,)
+        for items, terms in (_properties(element),)
+        if (items | terms) & known
+    ]
+    for element, items, terms in document.ends(stating, "statements in microdata and RDFa"):
+        if element.tag == "meta" and not items:
             continue  # read as <meta>
-        place: Place
-        if items & (LICENSES | RIGHTS):
-            place, strong = "microdata", bool(items & LICENSES)
-        elif terms & (LICENSES | RIGHTS):
-            place, strong = "rdfa", bool(terms & LICENSES)
-        else:
-            continue
-        if element.tag == "link":
-            strong = strong and "license" not in element.rels  # that one is read as <link>
+        place: Place = "microdata" if items else "rdfa"
+        # <link rel=license itemprop=license> is read as <link>.
+        strong = bool((items or terms) & LICENSES) and not (element.tag == "link" and "license" in element.rels)
         given = [element.get(name) for name in ("resource", "href", "content", "src") if element.get(name)]
-        said = document.text[element.start : element.end].strip()
+        said = document.text[element.start : min(element.end, element.start + 4000)].strip()
         yield from _of_property(element, place, given[0] if given else said, strong, document)
+
+
+def _properties(element: Element) -> tuple[set[str], set[str]]:
+    """The names of an element's properties in microdata, and those in RDFa."""
+    rel = element.get("rel")
+    vocabulary = rel if ":" in rel or element.tag not in ("a", "area", "link") else ""
+    items = {property_name(name) for name in element.get("itemprop").split()}
+    return items, {property_name(name) for name in f"{element.get('property')} {vocabulary}".split()}
 
 
 def other_subject(element: Element, document: Document) -> str:

@@ -25,7 +25,7 @@ _REACH = 80
 """Characters behind the name in which its type stands."""
 _BEFORE = 30
 _SITE = re.compile(r"^(?:https?:)?//(?:[a-z0-9-]+\.)?kogl\.or\.kr(?=[/:?#]|$)", re.IGNORECASE)
-_TYPED = re.compile(r"/info/licenseType([0-4])\.do", re.IGNORECASE)
+_TYPED = re.compile(r"/info/license(?:Type([0-4])\.do|\.do#(?:0?([1-4])-tab|type-?([0-4])))", re.IGNORECASE)
 _BY_NAME = re.compile(r"/info/license_info/(by|nc|nd|all)\.do", re.IGNORECASE)
 _NAMES = {"by": "1", "nc": "2", "nd": "3", "all": "4"}
 _BADGE = re.compile(
@@ -60,7 +60,7 @@ def of_address(address: str) -> str | None:
     if not _SITE.match(address.strip()[:2000]):
         return None
     if match := _TYPED.search(address):
-        return match[1]
+        return match[match.lastindex or 0]
     match = _BY_NAME.search(address)
     return _NAMES[match[1].lower()] if match else ""
 

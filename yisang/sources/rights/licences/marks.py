@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -11,6 +12,8 @@ from yisang.sources.rights.licences.head import is_embedded, other_subject, prop
 from yisang.sources.rights.licences.names import UNKNOWN, in_text, names_creative_commons, of_address, of_badge
 from yisang.sources.rights.licences.statements import load
 from yisang.sources.rights.licences.text import SHORT, Sentence, other_work, scope
+
+_SIZE = re.compile(r"(?:88x31|80x15)[^/]*$")
 
 
 def links(document: Document) -> Iterator[Finding]:
@@ -28,9 +31,7 @@ def links(document: Document) -> Iterator[Finding]:
             yield _finding(link, document, recognised or UNKNOWN, "a rel=license", "part" if why else "page", why)
         elif id is not None:
             badge = any(
-                image.around == link.get("href")
-                and link.start <= image.start <= link.end
-                and of_badge(image.get("src"))
+                image.around == link.get("href") and link.start <= image.start <= link.end and _is_badge(image)
                 for image in _images_in(link, document)
             )
             label = (
@@ -54,6 +55,12 @@ def badges(document: Document) -> Iterator[Finding]:
             continue
         what, why = scope(image.where, _sentence(image, document), document, "badge")
         yield _finding(image, document, id, "badge", what, why, evidence=image.get("src"))
+
+
+def _is_badge(image: Element) -> bool:
+    """Whether an image in a link to a licence is its badge, by address, size or text."""
+    source = image.get("src")[:2000]
+    return bool(of_badge(source) or _SIZE.search(source) or names_creative_commons(image.get("alt")[:300]))
 
 
 def _is_rel(link: Element) -> bool:

@@ -62,6 +62,11 @@ def _is_of_web(url: str) -> bool:
         return False
 
 
+def _is_rdfa_rel(item: Element) -> bool:
+    """rel=license of RDFa, on an element that has no rel in HTML."""
+    return item.tag not in ("a", "area", "link", "form") and "license" in item.rels
+
+
 def _parsed(html: str, document: Document) -> etree._Element | None:
     parser = etree.HTMLParser(
         encoding="utf-8", no_network=True, recover=True, remove_comments=True, remove_pis=True, huge_tree=True
@@ -170,7 +175,12 @@ class _Walk:
             self._addresses(tag, item)
         elif tag == "script" and item.get("type").lower().split(";")[0].strip() == "application/ld+json":
             document.scripts.append(element.text or "")
-        if "itemprop" in item.attributes or "property" in item.attributes or ":" in item.get("rel"):
+        if (
+            "itemprop" in item.attributes
+            or "property" in item.attributes
+            or ":" in item.get("rel")
+            or _is_rdfa_rel(item)
+        ):
             document.data.append(item)
         if _STILL.search(item.get("href") + " " + item.get("resource")):
             document.blocks[-1].still = True

@@ -26,6 +26,9 @@ _COMMENTS = frozenset(
         comment-respond replies""",
     )
 )
+_COMMENT = re.compile(
+    r"(?:comments?|cmt|reply|replies)[-_](?:list|area|body|box|wrap|section|content|text|item)[a-z_-]*", re.IGNORECASE
+)
 _CAPTIONS = frozenset(
     re.findall(
         r"\S+",
@@ -77,6 +80,11 @@ class Named(NamedTuple):
     part: str
 
 
+def _is_comment(name: str) -> bool:
+    # What a theme says of a post ("comments-open") is none.
+    return name in _COMMENTS or bool(_COMMENT.fullmatch(name))
+
+
 @lru_cache(maxsize=8192)
 def named_as(named: str) -> Named:
     names = set(named.lower().split())
@@ -87,7 +95,7 @@ def named_as(named: str) -> Named:
         post=bool(_POST.search(named)),
         aside=bool(_ASIDE.search(named)),
         box=bool(_BOX.search(named)),
-        part="in a comment" if names & _COMMENTS else "of an image" if names & _CAPTIONS else "",
+        part="in a comment" if any(map(_is_comment, names)) else "of an image" if names & _CAPTIONS else "",
     )
 
 

@@ -19,6 +19,8 @@ from yisang.sources.rights.licences.page import page_licence
 
 MEASURE = "page_licence_agreement"
 """none, one, agree or disagree (`PageLicence.agreement`), or unreadable."""
+FAULT = "page_licence_fault"
+"""What of the page was not read (`PageLicence.fault`); not there where all was."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class TagLicence:
     either withholds is withheld; the id is that of the stricter one, the host's where they are equal. Where the entry says
     `page_may_raise`, the page's statement stands alone, for better or worse. A host that is not listed stays of letter C, whatever its
     pages say: nobody has read its terms. The page's words are in the licence's evidence, and how far its statements agree in the measure
-    `page_licence_agreement`.
+    `page_licence_agreement`; what could not be read is in `page_licence_fault`, and decides nothing.
     """
 
     registry_path: str | Path
@@ -47,8 +49,8 @@ class TagLicence:
         tagged = self.site(page)
         stated = self.statement(page)
         if stated is None:
-            return _measured(tagged, "unreadable")
-        tagged = _measured(tagged, stated.agreement)
+            return _measured(tagged, {MEASURE: "unreadable"})
+        tagged = _measured(tagged, {MEASURE: stated.agreement} | ({FAULT: stated.fault} if stated.fault else {}))
         if stated.licence is None or not self._listed(page):
             return tagged
         entry = self.site.entry(page)
@@ -89,5 +91,5 @@ def _lowered(host: Licence, page: Licence) -> Licence:
     return msgspec.structs.replace(strict, derive=derive, share_alike=share_alike)
 
 
-def _measured(page: Page, agreement: str) -> Page:
-    return msgspec.structs.replace(page, measures=page.measures | {MEASURE: agreement})
+def _measured(page: Page, measures: dict[str, str]) -> Page:
+    return msgspec.structs.replace(page, measures=page.measures | measures)

@@ -75,7 +75,15 @@ def scope(where: Where, sentence: Sentence, document: Document, label: str = "")
         return "about", "on a page that is about licences"
     if where.box and (granted or (label and sentence.short)):
         return "page", ""
-    own = words.own.search(sentence.text) or words.otherwise.search(sentence.text) or words.claim.search(sentence.head)
+    # "Licensed under CC BY 4.0." is a statement without a subject: the page is.
+    lead = sentence.lead.strip()
+    bare = sentence.short and (not lead or words.grant.match(lead) is not None)
+    own = (
+        bare
+        or words.own.search(sentence.text)
+        or words.otherwise.search(sentence.text)
+        or words.claim.search(sentence.head)
+    )
     if label == "badge" or (granted and own) or (sentence.short and words.label.match(sentence.head)):
         return "page", ""
     return "mention", "no words that give it to the page"
