@@ -537,8 +537,11 @@ def test_an_object_store_is_purged_too(made: Path, purged: tuple[Path, Report]):
 
 def test_students_and_other_runs_are_named(made: Path, tmp_path: Path):
     folder = copied(made, tmp_path / "it")
-    (folder / "run-student").mkdir()
-    (folder / "run-student" / "config.json").write_text(json.dumps({"data": [{"path": "out/run/published"}]}))
+    (folder / "run-student" / "0a1b" / "training" / "model").mkdir(parents=True)
+    (folder / "run-student" / "0a1b" / "training" / "model" / "config.json").write_text('{"hidden_size": 8}')
+    (folder / "run-student" / "0a1b" / "training" / "config.json").write_text(
+        json.dumps({"data": [{"path": "out/run/published"}]})
+    )
     (folder / "unrelated").mkdir()
     (folder / "unrelated" / "config.json").write_text(json.dumps({"data": [{"path": "out/else"}]}))
     copied(made / "run", folder / "run2")

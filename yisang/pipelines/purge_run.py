@@ -30,6 +30,9 @@ LOG = "purges.json"
 ALONE = frozenset({"matches"})
 """Tables that know records by their place in a shard: such a phase is removed, and made again where a later change asks for it."""
 
+DEEP = 4
+"""Levels of folders beside a run in which trainings are looked for."""
+
 Say = Callable[[str], None]
 
 
@@ -316,22 +319,23 @@ def neighbours(out: Folder) -> list[str]:
 
 
 def trained(out: Folder) -> list[str]:
-    """Training runs beside this run that name it, or what it published, among their data."""
+    """Folders beside this run that hold trainings which name it, or what it published, among their data."""
     above = Folder(out.address.rstrip("/").rpartition("/")[0] or ".")
     name = out.root.rstrip("/").rpartition("/")[2]
     found = []
     for other in above.names():
-        if other == name or not above.exists(f"{other}/config.json"):
+        if other == name or any(above.exists(f"{other}/{own}") for own in ("recipe.json", "store.json")):
             continue
-        try:
-            config = json.loads(above.read_bytes(f"{other}/config.json"))
-        except ValueError:
-            continue
-        paths = (
-            [str(data.get("path", "")) for data in config.get("data", []) if isinstance(data, dict)]
-            if isinstance(config, dict)
-            else []
-        )
-        if any(name in path.replace("\\", "/").split("/") for path in paths):
+        configs = above.fs.glob(f"{above.path(other)}/**/config.json", maxdepth=DEEP)
+        if any(name in path.replace("\\", "/").split("/") for config in configs for path in _data(above, config)):
             found.append(f"{above.address}/{other}")
     return found
+
+
+def _data(folder: Folder, config: str) -> list[str]:
+    """The paths of the rows that a training's configuration names; of another file of that name, none."""
+    try:
+        settings = json.loads(folder.fs.cat_file(config))
+        return [str(data["path"]) for data in settings["data"] if data.get("path")]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []

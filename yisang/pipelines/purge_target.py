@@ -44,7 +44,7 @@ class Target:
         """Whether an address is of the target. http and https, and spellings that name the same page, are not told apart."""
         if not url:
             return False
-        host = host_of(url)
+        host = host_of(url)  # remembered: an address stands in every phase of a run, and in all that was made of it
         if host in self.hosts or (self.subdomains and any(host.endswith(f".{name}") for name in self.hosts)):
             return True
         return bool(self._pages) and _page(url) in self._pages
@@ -102,6 +102,7 @@ class Target:
         return ", ".join([*(f"{host}{below}" for host in self.hosts), *self.urls])
 
 
+@functools.lru_cache(1 << 16)
 def host_of(url: str) -> str:
     """The host of an address in lower case and ASCII; "" where it has none."""
     try:
@@ -134,6 +135,7 @@ def _in_letters(host: str) -> str:
         return host
 
 
+@functools.lru_cache(1 << 16)
 def _page(url: str) -> tuple[str, str]:
     """What tells a page from others: host and port, and path with query, unescaped."""
     try:
