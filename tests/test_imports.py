@@ -29,7 +29,7 @@ ORDER = (
     ("__main__",),
 )
 ONLY_IN = {
-    "scrapy": {"sources/crawl/spider.py", "sources/crawl/running.py"},
+    "scrapy": {"sources/crawl/"},
     "twisted": {"sources/crawl/"},
     "apache_beam": {"pipelines/runners/beam.py"},
     "datatrove": {"pipelines/runners/datatrove.py"},
