@@ -32,7 +32,7 @@ class Site:
         self.frontier = Frontier(folder / FRONTIER)
         self.archive = Archive(folder, settings.host, about, self.frontier.warc_end)
         self.in_flight: set[int] = set()
-        self.paused_until = 0.0
+        self.paused_until = float(self.frontier.fact("paused_until", "0"))
         self.delay = settings.delay
         self.left = ""
         self.pages = 0
@@ -141,6 +141,8 @@ class Site:
 
     def pause(self, seconds: float) -> None:
         self.paused_until = max(self.paused_until, now() + seconds)
+        # A crawl that is killed meanwhile has to wait as well.
+        self.frontier.note("paused_until", str(self.paused_until))
 
     async def rest(self, queued: Queued, stopping: asyncio.Event) -> None:
         """Waits until this URL may be asked for, or the crawl is being stopped."""
