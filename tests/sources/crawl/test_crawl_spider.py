@@ -161,7 +161,10 @@ def test_rules_that_cannot_be_kept_end_the_crawl_and_are_no_fault_of_the_site(
 
 
 def test_a_failure_of_the_net_is_tried_again_and_then_told(site: Site, job: Job, spider: CrawlSpider) -> None:
-    for told in ((None, "timeout: no whole answer within 60.0 seconds"), ("timeout", "no whole answer within 60.0 seconds")):
+    for told in (
+        (None, "timeout: no whole answer within 60.0 seconds"),
+        ("timeout", "no whole answer within 60.0 seconds"),
+    ):
         spider.failed(failure(request(spider, site), DownloadTimeoutError()))
         assert verdict(site) == told
         assert site.in_flight == set()
