@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
-from scrapy.crawler import Crawler
 from twisted.python.failure import Failure
 from twisted.web._newclient import HEADER, STATUS
 
@@ -19,15 +17,9 @@ class HeadTooLong(Exception):
     """The head of an answer has more than MAX_HEAD bytes."""
 
 
-class Handler(HTTP11DownloadHandler):  # type: ignore[misc]
-    """Scrapy's, with a bound on heads."""
+def bounded(factory: type[Any]) -> type[Any]:
+    """A factory of Twisted's HTTP/1.1 client protocols, with a bound on the heads that they read."""
 
-    def __init__(self, crawler: Crawler):
-        super().__init__(crawler)
-        self._pool._factory = _bounded(self._pool._factory)
-
-
-def _bounded(factory: type[Any]) -> type[Any]:
     class Bounded(factory):  # type: ignore[misc]
         def buildProtocol(self, addr: Any) -> Any:
             protocol = super().buildProtocol(addr)

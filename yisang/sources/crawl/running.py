@@ -177,7 +177,7 @@ def _settings(job: Any) -> dict[str, Any]:
         "REMOTE_CONTROL_ENABLED": False,
         "SCHEDULER": f"{here}.FrontierScheduler",
         "DOWNLOAD_HANDLERS_BASE": {},
-        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), "yisang.sources.crawl.heads.Handler"),
+        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), f"{here}.Handler"),
         "DOWNLOADER_MIDDLEWARES_BASE": {},
         "DOWNLOADER_MIDDLEWARES": {f"{here}.Gate": 100},
         "SPIDER_MIDDLEWARES_BASE": {},

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import scrapy
 from scrapy import signals
+from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.core.scheduler import BaseScheduler
 from scrapy.crawler import Crawler
 from scrapy.exceptions import (
@@ -34,7 +35,7 @@ from yisang.errors import YisangError
 from yisang.sources.crawl.answers import Answers
 from yisang.sources.crawl.archive import Exchange
 from yisang.sources.crawl.frontier import Queued, Settled, now
-from yisang.sources.crawl.heads import HeadTooLong
+from yisang.sources.crawl.heads import HeadTooLong, bounded
 from yisang.sources.crawl.resolver import Guard
 from yisang.sources.crawl.rules import Keeper, Rules, Unfetched
 from yisang.sources.crawl.site import Site
@@ -167,6 +168,14 @@ class Throttle(AutoThrottle):  # type: ignore[misc]
         self.mindelay, self.maxdelay = site.delay, max(site.delay, site.settings.max_delay)
         self.target_concurrency = float(site.settings.concurrency)
         super()._response_downloaded(response, request, spider)
+
+
+class Handler(HTTP11DownloadHandler):  # type: ignore[misc]
+    """Scrapy's, with a bound on the heads of answers."""
+
+    def __init__(self, crawler: Crawler):
+        super().__init__(crawler)
+        self._pool._factory = bounded(self._pool._factory)
 
 
 class Gate:
