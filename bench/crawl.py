@@ -85,7 +85,7 @@ def killed_crawl(folder: Path, kills: int, hosts: int, pages: int, seed: int) ->
         log = web.log()
     counts = Counter(f"{entry['host']}{entry['target']}" for entry in log)
     wanted = {f"{host.name}{target}" for host in chosen for target in host.expected}
-    source = Crawl(str(out))
+    source = Crawl(folder=str(out))
     found = [item for shard in source.shards() for item in source.read(shard)]
     read = {page.url.removeprefix("http://") for page in found if hasattr(page, "url")}
     return {

@@ -251,7 +251,7 @@ def test_a_crawl_reads_and_goes_on_after_a_page_was_taken_out_of_it(tmp_path: Pa
     web = {("a.example", f"/{n}" if n else "/"): Response(200, html, f"<p>글 {n}".encode()) for n in range(4)}
 
     def read() -> set[str]:
-        source = Crawl(str(tmp_path / "pages"))
+        source = Crawl(folder=str(tmp_path / "pages"))
         items = [item for shard in source.shards() for item in source.read(shard)]
         return {item.url if isinstance(item, Page) else type(item).__name__ for item in items} - {"PassedOver"}
 

@@ -412,7 +412,7 @@ def crawled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, int], l
 
 def test_a_crawl_finds_every_page_once_as_it_was_sent(crawled: tuple[dict[str, int], list[Seen], Path]) -> None:
     counts, _, folder = crawled
-    source = Crawl(str(folder))
+    source = Crawl(folder=str(folder))
     items = [item for shard in source.shards() for item in source.read(shard)]
     pages = {page.url: page for page in items if isinstance(page, Page)}
     html = ALLOWED - set(PLANTED["not_html"])

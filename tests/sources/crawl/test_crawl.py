@@ -83,7 +83,7 @@ def test_the_body_of_a_page_that_says_no_is_kept_nowhere(hostile: Crawled) -> No
 def test_charset_lies_do_not_change_a_letter(hostile: Crawled) -> None:
     wanted = {host.url(target): text for host in hostile.hosts for target, text in host.text.items()}
     assert len(wanted) >= 8
-    source = Crawl(str(hostile.out))
+    source = Crawl(folder=str(hostile.out))
     pages = {
         normal(page.url): page
         for shard in source.shards()
@@ -128,8 +128,8 @@ def test_the_rights_stand_in_the_warc_too(hostile: Crawled) -> None:
 
 def test_pages_come_with_their_licence_and_its_evidence(hostile: Crawled) -> None:
     """Of the host's entry, as these pages state none; docs/registry.md says how a page's own statement lowers it."""
-    (shard,) = [shard for shard in Crawl(str(hostile.out)).shards() if shard.path == "plain.example"]
-    pages = [page for page in Crawl(str(hostile.out)).read(shard) if isinstance(page, Page)]
+    (shard,) = [shard for shard in Crawl(folder=str(hostile.out)).shards() if shard.path == "plain.example"]
+    pages = [page for page in Crawl(folder=str(hostile.out)).read(shard) if isinstance(page, Page)]
     assert {(page.licence.id, page.licence.letter, page.category) for page in pages} == {("CC-BY-SA-4.0", "A", "Daily")}
     assert {page.measures["page_licence_agreement"] for page in pages} == {"none"}
     with (hostile.out / "plain.example" / "plain.example-00000.warc.gz").open("rb") as file:
@@ -215,7 +215,7 @@ def test_a_second_crawl_asks_conditionally_and_writes_revisits(web: Web, tmp_pat
     sites = web.write_sites(tmp_path / "SITES.toml", [RECRAWL])
     out = tmp_path / "out"
     assert run(sites, out).returncode == 0
-    first = Crawl(str(out))
+    first = Crawl(folder=str(out))
     before = {page.url: page for shard in first.shards() for page in first.read(shard) if isinstance(page, Page)}
     inputs = first.inputs()
     web.turn(2)
@@ -241,7 +241,7 @@ def test_a_second_crawl_asks_conditionally_and_writes_revisits(web: Web, tmp_pat
         "/dated": "server-not-modified",
         "/same-body": "identical-payload-digest",
     }
-    second = Crawl(str(out))
+    second = Crawl(folder=str(out))
     after = {page.url: page for shard in second.shards() for page in second.read(shard) if isinstance(page, Page)}
     changed = {url for url in before if url not in after or before[url].body != after[url].body}
     assert {url.removeprefix("http://recrawl.example") for url in changed} == {"/", "/changed", "/gone-later"}
@@ -263,7 +263,7 @@ def whole(page: Page) -> Page | Drop:
 
 
 def build() -> Recipe:
-    return Recipe(name="crawled", version="1", source=Crawl("pages", sites="SITES.toml"), steps=(Each(whole),), sink=Corpus(title="Crawled", language="ko"))
+    return Recipe(name="crawled", version="1", source=Crawl("SITES.toml", "pages"), steps=(Each(whole),), sink=Corpus(title="Crawled", language="ko"))
 """
 
 
@@ -287,7 +287,7 @@ def test_a_recipe_crawls_what_is_not_crawled_yet_and_its_books_balance(web: Web,
 
 
 def test_without_sites_only_what_lies_there_is_read(hostile: Crawled) -> None:
-    source = Crawl(str(hostile.out))
+    source = Crawl(folder=str(hostile.out))
     assert [shard.path for shard in source.shards()] == sorted(host.name for host in hostile.hosts)
     (shard,) = [shard for shard in source.shards() if shard.path == "tagged.example"]
     items = list(source.read(shard))
@@ -298,7 +298,7 @@ def test_without_sites_only_what_lies_there_is_read(hostile: Crawled) -> None:
 
 
 def test_a_crawl_that_is_not_at_its_end_is_not_read_as_if_it_were(hostile: Crawled) -> None:
-    source = Crawl(str(hostile.out))
+    source = Crawl(folder=str(hostile.out))
     (shard,) = [shard for shard in source.shards() if shard.path == "tomorrow.example"]
     with pytest.raises(Exception, match="is not at its end: 2 URLs are still to be asked for"):
         list(source.read(shard))

@@ -131,9 +131,11 @@ def test_a_full_device_ends_the_crawl_in_words_and_the_same_command_goes_on(
     assert verdicts(out) == dict.fromkeys(["/", *names], "page")
     # Only what was in flight when it ended was asked for twice.
     assert sum(count - 1 for name, count in Counter(server.asked).items() if name in ("/", *names)) <= 1
-    (shard,) = Crawl(str(out)).shards()
+    (shard,) = Crawl(folder=str(out)).shards()
     found = {
-        item.url.partition("a.example")[2]: item.body for item in Crawl(str(out)).read(shard) if isinstance(item, Page)
+        item.url.partition("a.example")[2]: item.body
+        for item in Crawl(folder=str(out)).read(shard)
+        if isinstance(item, Page)
     }
     assert found == {"/": links} | bodies
     for warc in (out / "a.example").glob("*.warc.gz"):
@@ -178,8 +180,10 @@ def test_a_head_that_never_ends_is_too_large_and_a_long_one_is_read(
     assert verdicts(out) == {"/": "page", "/long": "page"} | dict.fromkeys(hostile, "too_large")
     # Another try cannot help.
     assert max(Counter(server.asked).values()) == 1
-    (shard,) = Crawl(str(out)).shards()
-    headers = {item.url[-5:]: item.headers for item in Crawl(str(out)).read(shard) if isinstance(item, Page)}["/long"]
+    (shard,) = Crawl(folder=str(out)).shards()
+    headers = {item.url[-5:]: item.headers for item in Crawl(folder=str(out)).read(shard) if isinstance(item, Page)}[
+        "/long"
+    ]
     assert (headers["x-title"], headers["x-old"], len(headers["x-199"])) == ("한글", "é", 1000)
 
 

@@ -84,7 +84,7 @@ def balanced(source: Crawl, items: list[SourceItem]) -> bool:
 
 def test_pages_refusals_and_failures_are_told_each_as_what_it_is(tmp_path: Path) -> None:
     crawled(tmp_path)
-    source = Crawl(str(tmp_path), category="Science", name="mine")
+    source = Crawl(folder=str(tmp_path), category="Science", name="mine")
     items = read(source)
     pages = [item for item in items if isinstance(item, Page)]
     assert [page.url for page in pages] == [f"https://{HOST}/{n}" for n in range(4)]
@@ -126,11 +126,11 @@ def test_the_rights_are_those_of_the_frontier_where_a_page_was_looked_at_again(t
             ),
         )
     site.close()
-    items = read(Crawl(str(tmp_path)))
+    items = read(Crawl(folder=str(tmp_path)))
     assert [(item.url, item.body, item.rights) for item in items if isinstance(item, Page)] == [
         (f"https://{HOST}/0", b"<p>0</p>", newer)
     ]
-    assert balanced(Crawl(str(tmp_path)), items)
+    assert balanced(Crawl(folder=str(tmp_path)), items)
 
 
 def damage(path: Path, at: int, length: int = 40) -> None:
@@ -144,7 +144,7 @@ def test_damage_anywhere_in_a_warc_costs_records_and_is_told_of_each_page(tmp_pa
     site = crawled(tmp_path)
     path = tmp_path / HOST / site.archive.end[0]
     damage(path, path.stat().st_size * part // 12)
-    source = Crawl(str(tmp_path))
+    source = Crawl(folder=str(tmp_path))
     items = read(source)
     found = kinds(items)
     assert found["Page"] + sum(isinstance(item, Dead) and item.error == "MissingRecord" for item in items) == 4
@@ -162,7 +162,7 @@ def test_a_damaged_page_is_told_with_its_place_and_what_is_wrong_there(tmp_path:
     with sqlite3.connect(tmp_path / HOST / "frontier.sqlite") as db:
         (place,) = db.execute("SELECT warc FROM urls WHERE url LIKE '%/2'").fetchone()
     damage(path, int(place.rpartition(":")[2]) + 60)
-    items = read(Crawl(str(tmp_path)))
+    items = read(Crawl(folder=str(tmp_path)))
     (missing,) = [item for item in items if isinstance(item, Dead) and item.error == "MissingRecord"]
     assert missing.where.endswith(f"{HOST}/{place}")
     assert "https://a.example/2" in missing.message
@@ -173,7 +173,7 @@ def test_a_cut_or_missing_warc_costs_what_was_in_it(tmp_path: Path) -> None:
     site = crawled(tmp_path)
     path = tmp_path / HOST / site.archive.end[0]
     path.write_bytes(path.read_bytes()[: site.archive.end[1] // 2])
-    source = Crawl(str(tmp_path))
+    source = Crawl(folder=str(tmp_path))
     items = read(source)
     assert balanced(source, items)
     assert 0 < kinds(items)["Page"] < 4
@@ -188,7 +188,7 @@ def test_records_that_the_frontier_does_not_know_are_no_pages(tmp_path: Path) ->
     crawled(tmp_path)
     crawled(tmp_path / "other", pages=6)
     shutil.copy(tmp_path / "other" / HOST / f"{HOST}-00000.warc.gz", tmp_path / HOST / f"{HOST}-00007.warc.gz")
-    source = Crawl(str(tmp_path))
+    source = Crawl(folder=str(tmp_path))
     items = read(source)
     assert kinds(items)["Page"] == 4
     assert balanced(source, items)
@@ -199,7 +199,7 @@ def test_a_damaged_frontier_is_told_in_words(tmp_path: Path) -> None:
     path = tmp_path / HOST / "frontier.sqlite"
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(YisangError, match=r"frontier\.sqlite cannot be read"):
-        read(Crawl(str(tmp_path)))
+        read(Crawl(folder=str(tmp_path)))
 
 
 def test_what_is_still_queued_is_told_with_what_to_do(tmp_path: Path) -> None:
@@ -207,40 +207,40 @@ def test_what_is_still_queued_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
         YisangError, match=r"3 URLs are still to be asked for\. Go on with it: yisang crawl SITES\.toml"
     ):
-        read(Crawl(str(tmp_path)))
+        read(Crawl(folder=str(tmp_path)))
 
 
 def test_one_shard_for_each_host(tmp_path: Path) -> None:
     for host in ("b.example", "a.example"):
         crawled(tmp_path, host)
     (tmp_path / "notes").mkdir()
-    assert [shard.path for shard in Crawl(str(tmp_path)).shards()] == ["a.example", "b.example"]
-    assert {item.url.split("/")[2] for item in read(Crawl(str(tmp_path)), "b.example") if isinstance(item, Page)} == {
-        "b.example"
-    }
+    assert [shard.path for shard in Crawl(folder=str(tmp_path)).shards()] == ["a.example", "b.example"]
+    assert {
+        item.url.split("/")[2] for item in read(Crawl(folder=str(tmp_path)), "b.example") if isinstance(item, Page)
+    } == {"b.example"}
 
 
 def test_a_folder_without_a_crawl_is_told_with_the_command_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"There is no crawl in .*yisang crawl SITES\.toml --out"):
-        Crawl(str(tmp_path)).shards()
+        Crawl(folder=str(tmp_path)).shards()
     with pytest.raises(UsageError, match="lies in local files, and s3://x is elsewhere"):
-        Crawl("s3://x")
+        Crawl(folder="s3://x")
     with pytest.raises(YisangError, match="There is no frontier at"):
-        read(Crawl(str(tmp_path)))
+        read(Crawl(folder=str(tmp_path)))
 
 
 def test_the_identity_is_what_decides_over_records_and_not_where_they_lie() -> None:
-    one = Crawl("here", category="Science")
-    assert one.identity() == Crawl("there", category="Science").identity()
-    assert one.identity() != Crawl("here", category="Arts").identity()
-    assert one.identity() != Crawl("here", category="Science", name="other").identity()
-    assert Crawl("here").identity() != Crawl("here", sites="SITES.toml").identity()
+    one = Crawl(folder="here", category="Science")
+    assert one.identity() == Crawl(folder="there", category="Science").identity()
+    assert one.identity() != Crawl(folder="here", category="Arts").identity()
+    assert one.identity() != Crawl(folder="here", category="Science", name="other").identity()
+    assert Crawl(folder="here").identity() != Crawl("SITES.toml", "here").identity()
     assert json.loads(json.dumps(one.identity())) == one.identity()
 
 
 def test_the_inputs_change_with_each_edition_and_only_then(tmp_path: Path) -> None:
     crawled(tmp_path)
-    source = Crawl(str(tmp_path))
+    source = Crawl(folder=str(tmp_path))
     first = source.inputs()
     read(source)
     assert source.inputs() == first
@@ -269,7 +269,7 @@ start = ["https://a.example/0"]
 def test_with_a_file_of_sites_that_file_and_later_editions_are_the_inputs(tmp_path: Path) -> None:
     sites = tmp_path / "SITES.toml"
     sites.write_text(SITES)
-    source = Crawl(str(tmp_path / "out"), sites=str(sites))
+    source = Crawl(str(sites), str(tmp_path / "out"))
     assert [shard.path for shard in source.shards()] == [HOST]
     (file,) = source.inputs()
     assert file.path == str(sites)
@@ -292,6 +292,6 @@ def test_what_is_wrong_with_the_sites_is_told_by_the_crawl_of_a_recipe_too(tmp_p
 
 def test_a_command_line_that_names_a_crawl_or_files_gets_what_it_names(tmp_path: Path) -> None:
     crawled(tmp_path / "crawl")
-    assert pages_at(str(tmp_path / "crawl"), "x") == Crawl(str(tmp_path / "crawl"), name="x")
+    assert pages_at(str(tmp_path / "crawl"), "x") == Crawl(folder=str(tmp_path / "crawl"), name="x")
     for files in (str(tmp_path / "crawl" / HOST), str(tmp_path / "*.warc.gz"), "s3://bucket/crawl"):
         assert pages_at(files, "x") == Warc(files, name="x")

@@ -25,7 +25,7 @@ from yisang.sources.warc import Warc
 
 @dataclass(frozen=True)
 class Crawl:
-    """The pages of a crawl in `folder`. With `sites` (a SITES.toml), what is not crawled yet is; without, only what lies there is read.
+    """The pages of the crawl of `sites` (a SITES.toml) into `folder`: what is not crawled yet is. Without `sites` only what lies there is read.
 
     Each URL that was asked for and said no is a drop (`opt_out`), each that failed by our own fault is a dead letter; redirects, errors,
     and what was never asked for are told by their verdict. A page has the licence of its host, lowered by what it says itself, as both were when it
@@ -33,8 +33,8 @@ class Crawl:
     (`yisang crawl --again`) is in the frontier. One process crawls a host, wherever it runs, so the folder must be one that all workers see.
     """
 
-    folder: str
     sites: str = ""
+    folder: str = "pages"
     licence: Licence | None = None
     category: str = ""
     name: str = "crawl"
@@ -155,7 +155,7 @@ class Crawl:
 def pages_at(inputs: str, name: str) -> Crawl | Warc:
     """The pages that a command line names: the folder of a crawl, or WARC files (a path, a folder, a pattern)."""
     if "://" not in inputs and any(Path(inputs).glob(f"*/{FRONTIER}")):
-        return Crawl(inputs, name=name)
+        return Crawl(folder=inputs, name=name)
     return Warc(inputs, name=name)
 
 

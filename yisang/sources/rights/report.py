@@ -144,7 +144,7 @@ def _of_addresses(
         sites.write_text(_sites_text(by_host, agent, contact), encoding="utf-8")
         out = Path(folder) / "out"
         crawl_in_child(str(sites), str(out), connect_to=connect_to, say=say)
-        source = Crawl(str(out))
+        source = Crawl(folder=str(out))
         pages = {
             item.url: item
             for shard in source.shards()
