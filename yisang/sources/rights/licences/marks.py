@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -10,7 +11,14 @@ from yisang.sources.rights.licences.findings import Finding, Place, Scope
 from yisang.sources.rights.licences.head import is_embedded, other_subject, property_name
 from yisang.sources.rights.licences.names import UNKNOWN, in_text, names_creative_commons, of_address, of_badge
 from yisang.sources.rights.licences.statements import load
-from yisang.sources.rights.licences.text import SHORT, Sentence, other_work, scope
+from yisang.sources.rights.licences.text import SHORT, Sentence, denied, other_work, scope
+
+_MEDIA = re.compile(
+    r"(?:https?:)?//(?:[\w-]+\.)?(?:flickr\.com|flic\.kr|commons\.wikimedia\.org|upload\.wikimedia\.org|unsplash\.com|pixabay\.com|pexels\.com|freesound\.org|"
+    r"soundcloud\.com|openclipart\.org|deviantart\.com)(?=[/:?#]|$)",
+    re.IGNORECASE,
+)
+"""Places that pictures and sounds of others are taken from."""
 
 
 def links(document: Document) -> Iterator[Finding]:
@@ -20,12 +28,16 @@ def links(document: Document) -> Iterator[Finding]:
         for link, id in zip(document.links, document.licences, strict=True)
         if _is_rel(link) or (id is not None and id != UNKNOWN and not is_embedded(link))
     ]
+    credited = {link.block for link in document.links if _MEDIA.match(document.resolve(link.get("href")))}
     for link, id in document.ends(stating, "links to licences"):
         said = document.text[link.start : min(link.end, link.start + SHORT)].strip()
         if _is_rel(link):
-            why = other_subject(link, document) or other_work(_sentence(link, document))
+            sentence = _sentence(link, document)
+            why = other_subject(link, document) or other_work(sentence) or _credit(link, sentence, credited)
+            unsaid = denied(sentence)
+            scope_: Scope = "part" if why else "mention" if unsaid else "page"
             recognised = id or _by_words(document.resolve(link.get("href")), f"{said} {link.get('title')}")
-            yield _finding(link, document, recognised or UNKNOWN, "a rel=license", "part" if why else "page", why)
+            yield _finding(link, document, recognised or UNKNOWN, "a rel=license", scope_, why or unsaid)
         elif id is not None:
             badge = any(
                 image.around == link.get("href")
@@ -54,6 +66,12 @@ def badges(document: Document) -> Iterator[Finding]:
             continue
         what, why = scope(image.where, _sentence(image, document), document, "badge")
         yield _finding(image, document, id, "badge", what, why, evidence=image.get("src"))
+
+
+def _credit(link: Element, sentence: Sentence, credited: set[int]) -> str:
+    """A licence beside a link to a place of pictures and sounds, without words that give it to anything, is that picture's."""
+    bare = link.where.region == "article" and link.block in credited and not load().grant.search(sentence.text)
+    return "a credit" if bare else ""
 
 
 def _is_rel(link: Element) -> bool:

@@ -26,6 +26,15 @@ _COMMENTS = frozenset(
         comment-respond replies""",
     )
 )
+_COMMENT = re.compile(
+    r"(?:(?:list|area|wrap|box|post|user|blog|entry|article|tt|u)[-_]?)?(?:comments?|reply|replies|cmt|cbox|guestbook)"
+    r"(?:[-_]?(?:list|area|wrap|wrapper|box|item|body|text|content|cont|view|section|thread|desc))?"
+)
+"""The same as Korean and other makers of blogs call it: reply_area, list_reply, cmt_list, u_cbox."""
+_SIGNATURE = re.compile(r"(?:(?:post|user|message|forum)[-_]?)?(?:signature|sig)(?:[-_]?(?:text|box|wrap))?")
+_OTHERS = re.compile(
+    r"(?:related|recommended|recommendations?)(?:[-_](?:posts?|articles?|pages?|list|items?|contents?))?"
+)
 _CAPTIONS = frozenset(
     re.findall(
         r"\S+",
@@ -87,8 +96,18 @@ def named_as(named: str) -> Named:
         post=bool(_POST.search(named)),
         aside=bool(_ASIDE.search(named)),
         box=bool(_BOX.search(named)),
-        part="in a comment" if names & _COMMENTS else "of an image" if names & _CAPTIONS else "",
+        part=_part_named(names),
     )
+
+
+def _part_named(names: set[str]) -> str:
+    if names & _COMMENTS or any(_COMMENT.fullmatch(name) for name in names):
+        return "in a comment"
+    if any(_SIGNATURE.fullmatch(name) for name in names):
+        return "a signature"
+    if any(_OTHERS.fullmatch(name) for name in names):
+        return "of another page"
+    return "of an image" if names & _CAPTIONS else ""
 
 
 def region_of(tag: str, role: str, named: Named, above: Where) -> Region:
