@@ -232,6 +232,16 @@ def test_a_line_in_a_module_beside_the_recipe_is_a_change(tmp_path: Path, monkey
     assert found[0] != found[1]
 
 
+def test_a_module_in_folders_without_init_is_found_and_they_are_not_loaded_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plainfolder" / "deep").mkdir(parents=True)
+    path = write(tmp_path / "plainfolder" / "deep" / "mine.py", "raise RuntimeError('loaded')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = [module_under_test._source_path(f"plainfolder.deep.{name}") for name in ("mine", "missing")]
+    assert found == [path, None]
+
+
 def test_a_data_file_is_a_change_where_the_step_says_so(tmp_path: Path) -> None:
     words = write(tmp_path / "words.txt", "one\n")
     first = of(Reads(str(words)))

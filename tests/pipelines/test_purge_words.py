@@ -51,6 +51,8 @@ def test_a_host_is_told_from_others(url: str, matches: bool):
         ("u=http%3A%2F%2Fforum.example.org%2Fa", True),
         ("me@forum.example.org, me%40forum.example.org", True),
         ('{"text":"a\\nforum.example.org"}', True),
+        ("?next=%3Dforum.example.org%20forum", True),
+        ('{"text":"\\u003dforum.example.org"}', True),
         ("myforum.example.org", False),
         ("sub.forum.example.org", False),
         ("forum.example.organic", False),
@@ -76,6 +78,11 @@ def test_a_host_in_letters_is_the_one_in_ascii():
     assert target.matches("http://한국.example/")
     assert target.named_in("http://한국.example/")
     assert target.named_in(b"xn--3e0b707e.example")
+    escaped = "http://%ED%95%9C%EA%B5%AD.example/"
+    assert target.matches(escaped)
+    for spelt in (escaped, escaped.lower(), json.dumps("http://한국.example/")):
+        assert target.named_in(spelt)
+        assert target.times_named_in(spelt.encode()) == 1
 
 
 @pytest.mark.parametrize(
@@ -92,7 +99,9 @@ def test_a_page_is_known_in_all_its_spellings(url: str, matches: bool):
     assert PAGE.matches(url) is matches
     if matches and ":80" not in url:
         assert PAGE.named_in(url)
-        assert PAGE.named_in(json.dumps(url).replace("/", "\\/")) or "질" in url
+        assert PAGE.named_in(json.dumps(url).replace("/", "\\/"))
+        assert PAGE.named_in(json.dumps(url).replace("&", "\\u0026"))
+        assert PAGE.named_in(url.replace("&", "&amp;"))
     if not matches:
         assert not PAGE.named_in(url)
 
@@ -101,6 +110,14 @@ def test_a_page_is_known_in_all_its_spellings(url: str, matches: bool):
 def test_what_is_no_host_is_refused(host: str):
     with pytest.raises(UsageError, match="no name of a host"):
         Target.of([host], [])
+
+
+@pytest.mark.parametrize(
+    "url", ["", "a.example/b", "file:///a", "https://", "https://[broken/a", "https://a.example:99999/b"]
+)
+def test_what_is_no_page_is_refused(url: str):
+    with pytest.raises(UsageError, match="no address of a page"):
+        Target.of([], [url])
 
 
 # Passages

@@ -205,7 +205,13 @@ def _spec(module: str) -> ModuleSpec | None:
     if places is None:
         return None
     specs = (finder.find_spec(module, places, None) for finder in sys.meta_path)
-    return next((spec for spec in specs if spec is not None), None)
+    try:
+        return next((spec for spec in specs if spec is not None), None)
+    except KeyError:  # a folder without __init__.py in another one: its spec asks sys.modules for the folder above, which runs no code
+        try:
+            return importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            return None
 
 
 @functools.lru_cache(maxsize=4_096)

@@ -143,9 +143,10 @@ class RunPurge:
         for number, (boundary, manifest) in enumerate(finished):
             left = born[number]
             shards[boundary.name] = {}
+            known = {step for shard in manifest.shards for step in shard.born}
             for shard in manifest.shards:
                 gone = taken[number].sources[shard.index] if number == 0 else 0
-                own: dict[str, int] = dict(shard.born)
+                own: dict[str, int] = dict(shard.born) | {step: 0 for step in left if step not in known}
                 for step in own:  # the sum over shards is what the books read: take it where it is
                     own[step] -= left.pop(step, 0)
                 counted = None if shard.counted is None else shard.counted - gone
@@ -297,6 +298,12 @@ def _born(phases: list[dict[str, Any]], manifests: list[Manifest], taken: list[T
         out = sum(dropped[step] + dead[step] for step in phase["steps"])
         more = left + out - flowing
         bearing = [step for step in phase["steps"] if any(step in shard.born for shard in manifest.shards)]
+        if more > 0 and not bearing:
+            # A step that gives each record something of others (options of other questions) bears no more than it takes, and still some
+            # of what it bears goes that came in as another source's: those come to nothing in it, and are told as fewer births.
+            own[phase["steps"][-1]] = more
+            flowing = left
+            continue
         if more and not bearing:
             raise BooksError(
                 f"Phase {phase['name']}: what would be purged does not balance ({flowing} in, {left + out} out). Please report this; "

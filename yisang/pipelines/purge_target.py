@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import html
+import json
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
@@ -11,8 +13,8 @@ from urllib.parse import quote, unquote, urlsplit
 from yisang.errors import UsageError
 
 _PORTS = {"http": 80, "https": 443}
-_BEFORE = rb"(?:(?<![a-z0-9-])|(?<=%2f)|(?<=%40)|(?<=\\[nrt]))"
-"""A name may stand behind an escaped slash, an escaped @, or the n, r, t of JSON's escapes, which are letters too."""
+_BEFORE = rb"(?:(?<![a-z0-9-])|(?<=%[0-9a-f][0-9a-f])|(?<=\\[nrt])|(?<=\\u[0-9a-f]{4}))"
+"""A name may stand behind an escaped sign (%2F, %3D, \\u003d), or the n, r, t of JSON's escapes, which end in letters and digits too."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,12 @@ class Target:
         if not hosts and not urls:
             raise UsageError("Say what is to be taken out: --host forum.example.org or --url https://….")
         for url in urls:
-            parts = urlsplit(url)
-            if parts.scheme not in _PORTS or not parts.hostname:
+            try:
+                parts = urlsplit(url)
+                told = parts.scheme in _PORTS and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+            except ValueError:  # a bracket that is no IPv6 address, a port that is none
+                told = False
+            if not told:
                 raise UsageError(
                     f"--url {url} is no address of a page. Write it in full, with https://, or use --host."
                 )
@@ -56,10 +62,10 @@ class Target:
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[bytes]:
-        """The names of the target in bytes: hosts in both of their spellings, pages in three."""
+        """The names of the target in bytes: hosts and pages in all their spellings."""
         found = []
         for host in self.hosts:
-            for spelt in {host, _in_letters(host)}:
+            for spelt in _spellings(host):
                 below = rb"" if self.subdomains else rb"(?<!\.)"
                 found.append(_BEFORE + below + re.escape(spelt.encode()) + rb"(?![a-z0-9-]|\.[a-z0-9])")
         for url in self.urls:
@@ -71,8 +77,13 @@ class Target:
                 plain,
                 quote(plain, safe="/?&=%+:;,@!$'()*~"),
                 quote(plain, safe="/?&=+:;,@!$'()*~").lower(),
+                json.dumps(plain)[1:-1],
+                json.dumps(plain)[1:-1].replace("&", "\\u0026"),
+                html.escape(plain),
             }
-            for spelt in {f"{name}{form}" for name in {parts.netloc, host_of(url)} for form in spellings}:
+            port = f":{parts.port}" if parts.port else ""
+            names = {parts.netloc, *(f"{name}{port}" for name in _spellings(host_of(url))), *_spellings(host_of(url))}
+            for spelt in {f"{name}{form}" for name in names for form in spellings}:
                 escaped = re.escape(spelt.encode()).replace(rb"/", rb"(?:/|\\/|%2f)")
                 found.append(_BEFORE + escaped + rb"(?![a-z0-9%_~/?&=+-]|\.[a-z0-9])")
         return re.compile(rb"|".join(found), re.I)
@@ -80,7 +91,7 @@ class Target:
     @functools.cached_property
     def _hosts(self) -> tuple[bytes, ...]:
         hosts = {*self.hosts, *(host_of(url) for url in self.urls)}
-        return tuple(spelt.encode() for host in hosts for spelt in {host, _in_letters(host)})
+        return tuple(spelt.lower().encode() for host in hosts for spelt in _spellings(host))
 
     def times_named_in(self, data: bytes) -> int:
         # The pattern looks at each byte; whether there is any use in that is told by a search that does not.
@@ -109,7 +120,13 @@ def host_of(url: str) -> str:
         host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
     except ValueError:  # a bracket that is no IPv6 address
         return ""
-    return _in_ascii(host.rstrip("."))
+    return _in_ascii(unquote(host).rstrip("."))
+
+
+def _spellings(host: str) -> set[str]:
+    """A host in ASCII and in letters, these also as addresses and JSON escape them."""
+    letters = _in_letters(host)
+    return {host, letters, quote(letters), json.dumps(letters)[1:-1]}
 
 
 def _checked(host: str) -> str:
@@ -143,6 +160,6 @@ def _page(url: str) -> tuple[str, str]:
         port = parts.port
     except ValueError:
         return "", url
-    host = _in_ascii((parts.hostname or "").rstrip("."))
+    host = _in_ascii(unquote(parts.hostname or "").rstrip("."))
     where = host if port is None or port == _PORTS.get(parts.scheme) else f"{host}:{port}"
     return where, unquote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))

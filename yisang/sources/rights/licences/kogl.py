@@ -16,11 +16,13 @@ from yisang.sources.rights.licences.document import Document, Element
 from yisang.sources.rights.licences.findings import MAX_STATEMENTS, Finding, Place, Scope
 from yisang.sources.rights.licences.regions import Where
 from yisang.sources.rights.licences.statements import Kogl, load
-from yisang.sources.rights.licences.text import SHORT, Sentence
+from yisang.sources.rights.licences.text import SHORT, Sentence, other_work
 
 NO_TYPE = "KOGL"
 LABEL = 60
 """A sentence or line that is no longer than this names a type as a label does."""
+REST = 6
+"""Letters that a label may have beside its type, such as the name of a body."""
 _REACH = 80
 """Characters behind the name in which its type stands."""
 _BEFORE = 30
@@ -166,30 +168,49 @@ def _named(start: int, end: int, number: int, document: Document, words: Kogl, a
             pass
         elif several:
             mark.scope, mark.why = "about", "several types in one sentence"
+        elif words.policy.search(document.title) and not box:
+            mark.scope, mark.why = "about", "on a page that is about how works may be used"
+        elif block.where.region == "article" and not box and words.told.search(said):
+            mark.scope, mark.why = "mention", "told as news"
         elif words.name.search(document.title) and not (own and granted):
             mark.scope, mark.why = "about", "on a page that is about KOGL"
         elif (len(said) > (SHORT if box else LABEL) and not granted) or (
-            len(said) > 2 * LABEL and not own and block.where.region == "article" and not box
+            block.where.region == "article" and not box and not (own and granted) and not _is_label(said, words)
         ):
             mark.scope, mark.why = "mention", "no words that give it to the page"
         yield mark
 
 
+def _is_label(said: str, words: Kogl) -> bool:
+    """Whether a text holds little more than a type, its conditions and what is done with it: what is left is no sentence of its own."""
+    if len(said) > 2 * LABEL:
+        return False
+    for pattern in (words.name, words.type, words.by, words.nc, words.nd, words.free, words.grant, words.filler):
+        said = pattern.sub(" ", said)
+    return sum(sign.isalpha() for sign in said) <= REST
+
+
 def _scope_mark(mark: _Mark, sentence: Sentence, words: Kogl) -> None:
     if mark.where.part:
         mark.scope, mark.why = "part", mark.where.part
+    elif why := other_work(sentence):
+        mark.scope, mark.why = "part", why
     elif words.used.search(sentence.text):
         mark.scope, mark.why = "part", "of a work that was made use of"
 
 
 def _scope_rows(found: list[_Mark], document: Document, words: Kogl) -> None:
     """Marks in rows: of a file to be fetched, or of one among many things."""
+    attached = {
+        link.block
+        for link in (document.links if found else ())
+        if _FILE.search(link.get("href"))
+        or _FILE.search(document.text[link.start : min(link.end, link.start + SHORT)].strip())
+    }
     rows: dict[int, set[int]] = defaultdict(set)
     for mark in found:
         if mark.type and mark.where.row:
             rows[mark.where.rows].add(mark.where.row)
-    if not rows:
-        return
     marked = {row for these in rows.values() for row in these}
     files = {link.where.row for link in document.links if link.where.row in marked and _FILE.search(link.get("href"))}
     files |= {
@@ -198,6 +219,8 @@ def _scope_rows(found: list[_Mark], document: Document, words: Kogl) -> None:
         if block.where.row in marked and words.file.search(document.block_text(number)[:300])
     }
     for mark in found:
+        if mark.scope == "page" and not mark.where.row and mark.block in attached:
+            mark.scope, mark.why = "part", "of an attached file"
         if mark.scope != "page" or not mark.where.row:
             continue
         if mark.where.row in files:

@@ -11,7 +11,14 @@ from yisang.sources.rights.licences.findings import Finding, Place, Scope
 from yisang.sources.rights.licences.head import is_embedded, other_subject, property_name
 from yisang.sources.rights.licences.names import UNKNOWN, in_text, names_creative_commons, of_address, of_badge
 from yisang.sources.rights.licences.statements import load
-from yisang.sources.rights.licences.text import SHORT, Sentence, other_work, scope
+from yisang.sources.rights.licences.text import SHORT, Sentence, denied, other_work, scope
+
+_MEDIA = re.compile(
+    r"(?:https?:)?//(?:[\w-]+\.)?(?:flickr\.com|flic\.kr|commons\.wikimedia\.org|upload\.wikimedia\.org|unsplash\.com|pixabay\.com|pexels\.com|freesound\.org|"
+    r"soundcloud\.com|openclipart\.org|deviantart\.com)(?=[/:?#]|$)",
+    re.IGNORECASE,
+)
+"""Places that pictures and sounds of others are taken from."""
 
 _SIZE = re.compile(r"(?:88x31|80x15)[^/]*$")
 
@@ -23,12 +30,16 @@ def links(document: Document) -> Iterator[Finding]:
         for link, id in zip(document.links, document.licences, strict=True)
         if _is_rel(link) or (id is not None and id != UNKNOWN and not is_embedded(link))
     ]
+    credited = {link.block for link in document.links if _MEDIA.match(document.resolve(link.get("href")))}
     for link, id in document.ends(stating, "links to licences"):
         said = document.text[link.start : min(link.end, link.start + SHORT)].strip()
         if _is_rel(link):
-            why = other_subject(link, document) or other_work(_sentence(link, document))
+            sentence = _sentence(link, document)
+            why = other_subject(link, document) or other_work(sentence) or _credit(link, sentence, credited)
+            unsaid = denied(sentence)
+            scope_: Scope = "part" if why else "mention" if unsaid else "page"
             recognised = id or _by_words(document.resolve(link.get("href")), f"{said} {link.get('title')}")
-            yield _finding(link, document, recognised or UNKNOWN, "a rel=license", "part" if why else "page", why)
+            yield _finding(link, document, recognised or UNKNOWN, "a rel=license", scope_, why or unsaid)
         elif id is not None:
             badge = any(
                 image.around == link.get("href") and link.start <= image.start <= link.end and _is_badge(image)
@@ -61,6 +72,12 @@ def _is_badge(image: Element) -> bool:
     """Whether an image in a link to a licence is its badge, by address, size or text."""
     source = image.get("src")[:2000]
     return bool(of_badge(source) or _SIZE.search(source) or names_creative_commons(image.get("alt")[:300]))
+
+
+def _credit(link: Element, sentence: Sentence, credited: set[int]) -> str:
+    """A licence beside a link to a place of pictures and sounds, without words that give it to anything, is that picture's."""
+    bare = link.where.region == "article" and link.block in credited and not load().grant.search(sentence.text)
+    return "a credit" if bare else ""
 
 
 def _is_rel(link: Element) -> bool:

@@ -27,7 +27,13 @@ _COMMENTS = frozenset(
     )
 )
 _COMMENT = re.compile(
-    r"(?:comments?|cmt|reply|replies)[-_](?:list|area|body|box|wrap|section|content|text|item)[a-z_-]*", re.IGNORECASE
+    r"(?:(?:list|area|wrap|box|post|user|blog|entry|article|tt|u)[-_]?)?(?:comments?|reply|replies|cmt|cbox|guestbook)"
+    r"(?:[-_]?(?:list|area|wrap|wrapper|box|item|body|text|content|cont|view|section|thread|desc)(?:[-_][a-z_-]*)?)?"
+)
+"""The same as Korean and other makers of blogs call it: reply_area, list_reply, cmt_list, u_cbox."""
+_SIGNATURE = re.compile(r"(?:(?:post|user|message|forum)[-_]?)?(?:signature|sig)(?:[-_]?(?:text|box|wrap))?")
+_OTHERS = re.compile(
+    r"(?:related|recommended|recommendations?)(?:[-_](?:posts?|articles?|pages?|list|items?|contents?))?"
 )
 _CAPTIONS = frozenset(
     re.findall(
@@ -80,11 +86,6 @@ class Named(NamedTuple):
     part: str
 
 
-def _is_comment(name: str) -> bool:
-    # What a theme says of a post ("comments-open") is none.
-    return name in _COMMENTS or bool(_COMMENT.fullmatch(name))
-
-
 @lru_cache(maxsize=8192)
 def named_as(named: str) -> Named:
     names = set(named.lower().split())
@@ -95,8 +96,18 @@ def named_as(named: str) -> Named:
         post=bool(_POST.search(named)),
         aside=bool(_ASIDE.search(named)),
         box=bool(_BOX.search(named)),
-        part="in a comment" if any(map(_is_comment, names)) else "of an image" if names & _CAPTIONS else "",
+        part=_part_named(names),
     )
+
+
+def _part_named(names: set[str]) -> str:
+    if names & _COMMENTS or any(_COMMENT.fullmatch(name) for name in names):
+        return "in a comment"
+    if any(_SIGNATURE.fullmatch(name) for name in names):
+        return "a signature"
+    if any(_OTHERS.fullmatch(name) for name in names):
+        return "of another page"
+    return "of an image" if names & _CAPTIONS else ""
 
 
 def region_of(tag: str, role: str, named: Named, above: Where) -> Region:

@@ -27,6 +27,9 @@ class Kogl:
     nd: re.Pattern[str]
     free: re.Pattern[str]
     denied: re.Pattern[str]
+    policy: re.Pattern[str]
+    filler: re.Pattern[str]
+    told: re.Pattern[str]
     used: re.Pattern[str]
     grant: re.Pattern[str]
     file: re.Pattern[str]
@@ -46,6 +49,9 @@ class Statements:
     grant: re.Pattern[str]
     own: re.Pattern[str]
     otherwise: re.Pattern[str]
+    denied: re.Pattern[str]
+    denied_behind: re.Pattern[str]
+    foreign: re.Pattern[str]
     other: re.Pattern[str]
     credit: re.Pattern[str]
     label: re.Pattern[str]
@@ -57,7 +63,20 @@ class Statements:
 @functools.cache
 def load() -> Statements:
     table = tomllib.loads(STATEMENTS.read_text("utf-8"))
-    plain = ("creative_commons", "grant", "own", "otherwise", "other", "credit", "label", "claim", "reserved")
+    plain = (
+        "creative_commons",
+        "grant",
+        "own",
+        "otherwise",
+        "denied",
+        "denied_behind",
+        "foreign",
+        "other",
+        "credit",
+        "label",
+        "claim",
+        "reserved",
+    )
     elements = {key: _joined(value) for key, value in table["elements"].items()}
     ports = {key: "|".join(_spaced(_latin(item)) for item in items) for key, items in table["ports"].items()}
     spellings = [item for items in table["creative_commons"].values() for item in items]

@@ -17,12 +17,15 @@ BEFORE, AFTER = 300, 200
 SHORT = 200
 """A block that is no longer than this can be a notice of its own."""
 _BOUNDARY = re.compile(r"[!?。！？\n;；|]|\.(?=\s|$)")
+_WHERE = re.compile(r"\s*(?:on|in|of|from|throughout|auf|von|sur|dans|de|du|en)\s*", re.IGNORECASE)
+"""Between a kind of work and the page: "images on this site" are images."""
+_WHOSE = re.compile(r"(?:의|에 ?(?:있는|실린|쓰인)|에서 ?제공하는|の)\s*(?:모든|일부|각)?\s*")
 _TURN = re.compile(r",\s*(?:and|und|et|y|while|with|sowie)\s|[()]", re.IGNORECASE)
 
 
 class Sentence:
-    """The sentence around [start, end) of the page's text, in the block of this number. `lead` is what stands before, in its own clause;
-    `head` is the beginning of the block, `short` whether that is all of it."""
+    """The sentence around [start, end) of the page's text, in the block of this number. `lead` is what stands before, in its own clause,
+    `behind` what follows; `head` is the beginning of the block, `short` whether that is all of it."""
 
     def __init__(self, document: Document, number: int, start: int, end: int):
         block = document.blocks[number]
@@ -35,6 +38,7 @@ class Sentence:
         begin = before[-1] if before else 0
         self.text = text[begin : behind.start() if behind else len(text)]
         lead = text[begin : start - first]
+        self.behind = text[end - first : behind.start() if behind else len(text)]
         turns = [match.end() for match in _TURN.finditer(lead)]
         self.lead = lead[turns[-1] :] if turns else lead
         self.head = document.text[block.start : min(block.end, block.start + SHORT)]
@@ -51,9 +55,22 @@ def other_work(sentence: Sentence) -> str:
     words = load()
     if words.credit.search(sentence.lead):
         return "a credit"
-    if words.other.search(sentence.lead) and not words.own.search(sentence.lead):
-        return "of another work"
-    return ""
+    other, own = words.other.search(sentence.lead), words.own.search(sentence.lead)
+    if other is None:
+        return ""
+    of_page = own is not None and (
+        _WHERE.fullmatch(sentence.lead, other.end(), own.start())
+        if other.end() <= own.start()
+        else _WHOSE.fullmatch(sentence.lead, own.end(), other.start())
+    )
+    return "of another work" if own is None or of_page else ""
+
+
+def denied(sentence: Sentence) -> str:
+    """Why a sentence gives no licence, "" where it may: it says that there is none."""
+    words = load()
+    said = words.denied.search(sentence.lead) or words.denied_behind.search(sentence.behind)
+    return "it says that it is not" if said else ""
 
 
 def scope(where: Where, sentence: Sentence, document: Document, label: str = "") -> tuple[Scope, str]:
@@ -67,6 +84,8 @@ def scope(where: Where, sentence: Sentence, document: Document, label: str = "")
         return "part", where.part
     if why := other_work(sentence):
         return "part", why
+    if why := denied(sentence):
+        return "mention", why
     granted = bool(words.grant.search(sentence.text))
     framed = where.region in ("footer", "aside")
     if framed and (granted or (label and sentence.short)):
@@ -75,6 +94,8 @@ def scope(where: Where, sentence: Sentence, document: Document, label: str = "")
         return "about", "on a page that is about licences"
     if where.box and (granted or (label and sentence.short)):
         return "page", ""
+    if label != "badge" and words.foreign.search(sentence.text):
+        return "part", "of another's work, by its name"
     # "Licensed under CC BY 4.0." is a statement without a subject: the page is.
     lead = sentence.lead.strip()
     bare = sentence.short and (not lead or words.grant.match(lead) is not None)
