@@ -218,3 +218,48 @@ def test_a_site_whose_certificate_nobody_vouches_for_is_not_asked(serve: Callabl
     assert server.asked == []
     assert row["verdict"] in ("robots", "unreachable")
     assert "certificate" in row["why"]
+
+
+# A site that wants to be left alone
+
+
+def later(seconds: int) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(503)
+        handler.send_header("Retry-After", str(seconds))
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+@pytest.mark.parametrize("more", [(), ("--again",)], ids=["the same command", "and with --again"])
+def test_a_site_that_asked_for_a_day_is_left_by_the_next_crawl_too(
+    serve: Callable[..., Server], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """The wish is the site's, for all of it: neither another page of it is asked for, nor is a day waited."""
+    pages = [f"/{number}" for number in range(8)]
+    links = "".join(f"<a href={name}>" for name in pages).encode()
+    server = serve({"/": page(links)} | dict.fromkeys(pages, page(b"<p>x</p>")) | {"/0": later(86_400)})
+    path, out = sites(tmp_path, server, concurrency=1), tmp_path / "out"
+    first = run(path, out)
+    assert (first.returncode, server.asked[-1]) == (3, "/0")
+    asked = len(server.asked)
+    second = run(path, out, *more)
+    assert second.returncode == 3, second.stderr
+    assert "a.example is left for another day: it asked to be left alone for 86" in second.stderr
+    assert "Everything was crawled" not in second.stderr
+    assert len(server.asked) == asked
+    assert Counter(verdicts(out).values()) == {None: 8, "page": 1}
+
+
+def test_what_waits_for_its_turn_does_not_wait_for_the_day(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """A short pause holds two back while the third is told to stay away for a day."""
+    links = b"<a href=/soon><a href=/day><a href=/x><a href=/y>"
+    server = serve(
+        {"/": page(links), "/soon": later(1), "/day": later(86_400)} | dict.fromkeys(("/x", "/y"), page(b"<p>x</p>"))
+    )
+    path, out = sites(tmp_path, server, concurrency=4, delay=0.4, tries=3), tmp_path / "out"
+    done = run(path, out)
+    assert done.returncode == 3, done.stderr
+    assert server.asked.count("/day") == 1

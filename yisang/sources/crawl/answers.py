@@ -69,6 +69,7 @@ class Answers:
         asked = retry_after(headers) if status in (429, 503) else None
         if asked is not None and asked > site.settings.max_wait:
             site.left = f"it asked (status {status}) to be left alone for {asked:.0f} s, more than max_wait = {site.settings.max_wait:.0f}"
+            site.pause(asked)
             site.defer(queued, now() + asked, f"status {status}, Retry-After {asked:.0f} s")
             return True
         if queued.tries + 1 >= site.settings.tries:

@@ -52,13 +52,14 @@ def crawl(
                 say(
                     f"{settings.host}: cut {site.archive.repaired} bytes off the WARC, which a stopped crawl had not accounted for"
                 )
-            if again and not site.waiting:
+            # A site that is left for another day waits for nothing now, and is not at its end all the same.
+            if again and not site.frontier.any_queued():
                 site.reopen()
             opened.append(site)
         left = any(site.waiting for site in opened)
         if left:
             _Crawl(sites, opened, say, tell_every, out).run()
-        else:
+        elif not any(site.left for site in opened):
             say("Everything was crawled before. To ask what has changed since, add --again.")
         counts: Counter[str] = Counter()
         for site in opened:

@@ -32,9 +32,12 @@ class Site:
         self.frontier = Frontier(folder / FRONTIER)
         self.archive = Archive(folder, settings.host, about, self.frontier.warc_end)
         self.in_flight: set[int] = set()
-        self.paused_until = 0.0
+        # Of an earlier run too: a site that asked for a pause does not mean the process.
+        self.paused_until = float(self.frontier.fact("paused_until", "0"))
         self.delay = settings.delay
         self.left = ""
+        if (seconds := self.paused_until - now()) > settings.max_wait:
+            self.left = f"it asked to be left alone for {seconds:.0f} s more, which is more than max_wait = {settings.max_wait:.0f}"
         self.pages = 0
         self.address = split_address(settings.address) if settings.address else None
         self._allow = [re.compile(pattern) for pattern in settings.allow]
@@ -141,10 +144,11 @@ class Site:
 
     def pause(self, seconds: float) -> None:
         self.paused_until = max(self.paused_until, now() + seconds)
+        self.frontier.note("paused_until", repr(self.paused_until))
 
     async def rest(self, queued: Queued, stopping: asyncio.Event) -> None:
-        """Waits until this URL may be asked for, or the crawl is being stopped."""
-        while not stopping.is_set() and (seconds := max(queued.due, self.paused_until) - now()) > 0:
+        """Waits until this URL may be asked for, the site is left, or the crawl is being stopped."""
+        while not (stopping.is_set() or self.left) and (seconds := max(queued.due, self.paused_until) - now()) > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), seconds)
 
