@@ -24,6 +24,15 @@ from yisang.sources.rights.robots import Robots
 from yisang.sources.rights.tdmrep import TdmRep
 from yisang.storage import StorageError
 
+SITES = """
+[[site]]
+host = "a.example"
+licence = "CC-BY-4.0"
+letter = "A"
+category = "Science"
+evidence = "Its footer says so."
+date = "2026-11-01"
+"""
 OPEN = Rules(Robots.parse(b""), TdmRep.from_response(404, "", b""))
 
 
@@ -36,8 +45,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def job(site: Site) -> Job:
-    return Job(Sites(path="SITES.toml", agent="yisang", contact="mailto:a@b.example", sites=(site.settings,)), [site])
+def job(site: Site, tmp_path: Path) -> Job:
+    # Each page gets the licence of its host.
+    path = tmp_path / "SITES.toml"
+    path.write_text(SITES)
+    return Job(Sites(path=str(path), agent="yisang", contact="mailto:a@b.example", sites=(site.settings,)), [site])
 
 
 @pytest.fixture
@@ -182,7 +194,7 @@ def test_what_was_not_asked_for_as_the_crawl_stops_is_still_queued(site: Site, j
 
 def test_a_line_within_a_header_is_none_in_what_is_kept(site: Site, spider: CrawlSpider) -> None:
     given = request(spider, site)
-    found = _exchange(given, answer(given, **{"X-Robots-Tag": "all\r\nX-Forged: yes", "X-Old": "é"}))
+    found = _exchange(given, answer(given, **{"X-Robots-Tag": "all\r\nX-Forged: yes", "X-Old": "é"}), given.url)
     headers = dict(found.headers)
     assert headers["X-Robots-Tag"] == "all  X-Forged: yes"
     assert "X-Forged" not in headers
