@@ -263,3 +263,66 @@ def test_what_waits_for_its_turn_does_not_wait_for_the_day(serve: Callable[..., 
     done = run(path, out)
     assert done.returncode == 3, done.stderr
     assert server.asked.count("/day") == 1
+
+
+# Lists that say no, and addresses that are written in two ways
+
+
+def said(body: bytes, status: int = 200, **headers: str) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in ({"Content-Type": "text/html", "Content-Length": str(len(body))} | headers).items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+@pytest.mark.parametrize(("robots", "led"), [("noindex, follow", True), ("none", False), ("noindex, nofollow", False)])
+def test_a_sitemap_that_says_noindex_is_kept_nowhere_and_leads_to_its_pages(
+    serve: Callable[..., Server], tmp_path: Path, robots: str, led: bool
+) -> None:
+    """As the blogs of the world send theirs."""
+    listing = b"<urlset><url><loc>http://a.example/x</loc></url></urlset>"
+    index = b"<sitemapindex><sitemap><loc>http://a.example/pages.xml</loc></sitemap></sitemapindex>"
+    server = serve(
+        {
+            "/robots.txt": said(b"Sitemap: http://a.example/index.xml\n", Content_Type="text/plain"),
+            "/": page(b"<p>x</p>"),
+            "/index.xml": said(index, Content_Type="text/xml", X_Robots_Tag="noindex, follow"),
+            "/pages.xml": said(listing, Content_Type="text/xml", X_Robots_Tag=robots),
+            "/x": page(b"<p>y</p>"),
+        }
+    )
+    out = tmp_path / "out"
+    assert run(sites(tmp_path, server), out).returncode == 0
+    wanted = {"/": "page", "/index.xml": "opt_out", "/pages.xml": "opt_out"} | ({"/x": "page"} if led else {})
+    assert verdicts(out) == wanted
+    (warc,) = (out / "a.example").glob("*.warc.gz")
+    written = gzip.decompress(warc.read_bytes())
+    assert b"noindex" in written
+    assert b"urlset" not in written
+    assert b"sitemapindex" not in written
+
+
+def test_a_page_whose_site_writes_its_query_in_another_order_is_not_lost(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve(
+        {
+            "/": page(b"<a href='/p?b=1&a=2'><a href='/round?b=1&a=2'>"),
+            "/p?b=1&a=2": said(b"", 301, Location="/p?a=2&b=1"),
+            "/p?a=2&b=1": page(b"<p>the page</p>"),
+            "/round?b=1&a=2": said(b"", 302, Location="/round?a=2&b=1"),
+            "/round?a=2&b=1": said(b"", 302, Location="/round?b=1&a=2"),
+        }
+    )
+    out = tmp_path / "out"
+    assert run(sites(tmp_path, server, max_redirects=4), out).returncode == 0
+    found = {address.partition("?")[0]: verdict for address, verdict in verdicts(out).items()}
+    assert found == {"/": "page", "/p": "page", "/round": "too_many_redirects"}
+    assert sum("/round" in address for address in server.asked) == 5
+    (shard,) = Crawl(str(out)).shards()
+    bodies = [item.body for item in Crawl(str(out)).read(shard) if isinstance(item, Page)]
+    assert b"<p>the page</p>" in bodies

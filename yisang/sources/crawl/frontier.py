@@ -279,6 +279,12 @@ class Frontier:
             self._db.execute("UPDATE urls SET tries = tries + 1, due = ?, why = ? WHERE number = ?", (due, why, number))
             self._counts(warc_end, answered, 0)
 
+    def respell(self, number: int, url: str, *, warc_end: tuple[str, int]) -> None:
+        """Gives a URL the spelling that its site led to, which has the same key; it is queued still, and one hop older."""
+        with self._transaction():
+            self._db.execute("UPDATE urls SET url = ?, hops = hops + 1 WHERE number = ?", (url, number))
+            self._counts(warc_end, True, 0)
+
     def _counts(self, warc_end: tuple[str, int] | None, answered: bool, off_site: int) -> None:
         if warc_end is not None:
             self._note("warc_end", f"{warc_end[0]}:{warc_end[1]}")

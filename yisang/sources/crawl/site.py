@@ -138,6 +138,11 @@ class Site:
         self.frontier.defer(queued.number, due, why)
         self.in_flight.discard(queued.number)
 
+    def respell(self, queued: Queued, url: str) -> None:
+        """Queues a URL as its site spells it."""
+        self.frontier.respell(queued.number, url, warc_end=self.archive.end)
+        self.in_flight.discard(queued.number)
+
     def release(self, queued: Queued) -> None:
         """Puts back what was not asked for, as the crawl is being stopped."""
         self.in_flight.discard(queued.number)
