@@ -34,7 +34,8 @@ def main() -> int:
     for name, value in result.items():
         print(f"{value:8} {name}")
     fine = (
-        not result["pages lost"]
+        result["kills"] == given.kills
+        and not result["pages lost"]
         and result["asked twice"] <= result["in flight at the kills"]
         and not result["records unread"]
     )

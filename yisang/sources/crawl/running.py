@@ -15,6 +15,7 @@ from typing import Any
 
 from yisang import __version__
 from yisang.errors import Stopped, UsageError
+from yisang.filters.licence import Registry
 from yisang.sources.crawl.site import Site
 from yisang.sources.crawl.sites import Sites
 
@@ -43,6 +44,7 @@ def crawl(
         "operator": sites.contact,
         "robots": "obey (RFC 9309)",
     }
+    registry = Registry(sites.path)
     with ExitStack() as stack:
         opened = []
         for settings in sites.sites:
@@ -52,6 +54,7 @@ def crawl(
                 say(
                     f"{settings.host}: cut {site.archive.repaired} bytes off the WARC, which a stopped crawl had not accounted for"
                 )
+            site.frontier.judge_by(f"{sites.agent} {registry.for_host(settings.host)}")
             # A site that is left for another day waits for nothing now, and is not at its end all the same.
             if again and not site.frontier.any_queued():
                 site.reopen()

@@ -42,8 +42,8 @@ class Site:
         self.address = split_address(settings.address) if settings.address else None
         self._allow = [re.compile(pattern) for pattern in settings.allow]
         self._deny = [re.compile(pattern) for pattern in settings.deny]
+        self.frontier.seed(self._seeds())
         self.frontier.open_settings(msgspec.json.encode(settings).decode(), self._kept_away)
-        self.frontier.add(self._seeds())
 
     def _seeds(self) -> Iterable[Found]:
         seeds: list[tuple[str, Kind]] = [(url, "page") for url in self.settings.start]
