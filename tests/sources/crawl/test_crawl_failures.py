@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from yisang.records import Page
+from yisang.sources.base import PassedOver
 from yisang.sources.crawl import Crawl
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -326,3 +327,14 @@ def test_a_page_whose_site_writes_its_query_in_another_order_is_not_lost(
     (shard,) = Crawl(str(out)).shards()
     bodies = [item.body for item in Crawl(str(out)).read(shard) if isinstance(item, Page)]
     assert b"<p>the page</p>" in bodies
+
+
+def test_an_empty_page_is_a_page_and_no_damage(serve: Callable[..., Server], tmp_path: Path) -> None:
+    server = serve({"/": page(b"<a href=/empty><a href=/none>"), "/empty": page(b""), "/none": said(b"", 204)})
+    path, out = sites(tmp_path, server), tmp_path / "out"
+    for more in ((), ("--again",)):
+        assert run(path, out, *more).returncode == 0
+        assert verdicts(out) == {"/": "page", "/empty": "page", "/none": "page"}
+        (shard,) = Crawl(str(out)).shards()
+        found = [(item.url[-6:], item.body) for item in Crawl(str(out)).read(shard) if not isinstance(item, PassedOver)]
+        assert [one for one in found if not one[1]] == [("/empty", b""), ("e/none", b"")]

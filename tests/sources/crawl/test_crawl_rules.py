@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -210,7 +211,7 @@ def test_a_day_is_counted_from_when_it_was_fetched_by_whichever_crawl(
     async def a_crawl_that_goes_on() -> list[bool]:
         keeper, found = Keeper("yisang", origin, asyncio.Event()), []
         for hours in (23, 23.9, 24.1):
-            monkeypatch.setattr(module, "now", lambda: begun + hours * 3600)
+            monkeypatch.setattr(module, "now", partial(float, begun + hours * 3600))
             found.append(allowed(await keeper.rules(site, PAGE)))
         return found
 

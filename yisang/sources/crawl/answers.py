@@ -220,7 +220,8 @@ class Answers:
         rights = judged.as_json()
         headers = headers if headers is not None else {name.lower(): value for name, value in exchange.headers}
         seen = replace(settled, rights=rights, status=exchange.status, seen=exchange.when)
-        if settled.verdict in ("page", "not_html") and revisit is None and exchange.body:
+        # A page may be empty, and is one. Of what is no page the body lies there only where it was read.
+        if revisit is None and (settled.verdict == "page" or (settled.verdict == "not_html" and exchange.body)):
             etag, modified = headers.get("etag", ""), headers.get("last-modified", "")
             seen = replace(seen, digest=exchange.digest, etag=etag, modified=modified, fetched=exchange.when)
             if queued.digest == exchange.digest:
