@@ -338,3 +338,18 @@ def test_an_empty_page_is_a_page_and_no_damage(serve: Callable[..., Server], tmp
         (shard,) = Crawl(str(out)).shards()
         found = [(item.url[-6:], item.body) for item in Crawl(str(out)).read(shard) if not isinstance(item, PassedOver)]
         assert [one for one in found if not one[1]] == [("/empty", b""), ("e/none", b"")]
+
+
+def test_a_site_that_gives_no_page_is_told_with_the_reason_and_what_to_do(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve({"/": said(b"", 301, Location="https://www.a.example/")})
+    path, out = sites(tmp_path, server), tmp_path / "out"
+    done = run(path, out)
+    assert "a.example gave no page. http://a.example/: redirect (to another host)." in done.stderr
+    assert "It leads to https://www.a.example/: give that host an entry of its own in SITES" in done.stderr
+    server.answers["/robots.txt"] = said(b"User-agent: *\nDisallow: /\n")
+    again = run(path, out, "--again")
+    assert "a.example gave no page. http://a.example/: robots (robots.txt line 2: group for *)." in again.stderr
+    server.answers |= {"/robots.txt": said(b""), "/": page(b"<p>x</p>")}
+    assert "gave no page" not in run(path, out, "--again").stderr

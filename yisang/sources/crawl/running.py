@@ -69,11 +69,28 @@ def crawl(
             counts.update(site.frontier.counts())
             if site.left:
                 say(f"{site.settings.host} is left for another day: {site.left}.")
+            elif line := _nothing(site):
+                say(line)
     if counts["queued"]:
         raise Stopped(
             f"{counts['queued']} URLs are still to be asked for. What was fetched is kept; the same command goes on from there."
         )
     return counts
+
+
+def _nothing(site: Site) -> str:
+    """Why a site gave no page at all, and what to do; "" for one that gave some, or is not at its end."""
+    counts = site.frontier.counts()
+    if counts.get("page") or counts.get("queued"):
+        return ""
+    row = next(iter(site.frontier.rows()), None)
+    if row is None:
+        return ""
+    told = f"{site.settings.host} gave no page. {row['url']}: {row['verdict']} ({row['why'] or row['rule']})."
+    elsewhere = next((row["target"] for row in site.frontier.rows("redirect") if row["why"]), "")
+    if elsewhere:
+        told += f" It leads to {elsewhere}: give that host an entry of its own in SITES, or this one subdomains = true where it lies below."
+    return told
 
 
 class _Crawl:
