@@ -183,6 +183,8 @@ class SourcePhase(Phase):
         left = self.limit
         for number, source in enumerate(self.sources):
             for shard in source.shards():
+                if left == 0:  # before it is counted: for a crawl that means crawled
+                    return works
                 counted = source.count(shard) if left is not None else None
                 if left is not None and counted is None:  # read up to the limit, as nothing else tells
                     items = (item for item in source.read(shard) if not isinstance(item, PassedOver))

@@ -62,10 +62,11 @@ def test_the_rule_that_decided_is_stored_with_its_text(hostile: Crawled) -> None
             rights = stored(row["rights"])
             assert rights is not None, row["url"]
             assert rights.allowed, row["url"]
-    (denied,) = [row for row in hostile.rows("robots-wildcards.example") if row["url"].endswith("/both?sort=1")][
-        :1
-    ] or [None]
-    assert denied is None or denied["rule"].startswith("Disallow")
+    by_robots = {
+        row["url"]: row["rule"] for row in hostile.rows("robots-wildcards.example") if row["verdict"] == "robots"
+    }
+    assert by_robots["http://robots-wildcards.example/shop/7/basket"] == "Disallow: /shop/*/basket"
+    assert by_robots["http://robots-wildcards.example/loose"] == "disallow : /loose   # with a comment"
 
 
 def test_the_body_of_a_page_that_says_no_is_kept_nowhere(hostile: Crawled) -> None:
@@ -248,6 +249,19 @@ def test_a_second_crawl_asks_conditionally_and_writes_revisits(web: Web, tmp_pat
     assert second.inputs() != inputs
 
 
+def test_a_page_that_has_not_changed_gets_the_letter_that_its_host_has_now(web: Web, tmp_path: Path) -> None:
+    sites, out = web.write_sites(tmp_path / "SITES.toml", [RECRAWL]), tmp_path / "out"
+    assert run(sites, out).returncode == 0
+    # Its owner has changed the terms.
+    sites.write_text(sites.read_text().replace('letter = "A"', 'letter = "C"'))
+    assert run(sites, out, "--again").returncode == 0
+    source = Crawl(str(out))
+    pages = [page for shard in source.shards() for page in source.read(shard) if isinstance(page, Page)]
+    assert {page.url.partition(".example")[2]: page.licence.letter for page in pages} == dict.fromkeys(
+        RECRAWL.expected, "C"
+    )
+
+
 # As a source of a recipe
 
 RECIPE = """
@@ -284,6 +298,17 @@ def test_a_recipe_crawls_what_is_not_crawled_yet_and_its_books_balance(web: Web,
     again = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
     assert "Everything is done already" in again.stderr
     assert len(web.log()) == asked
+
+
+def test_a_limit_crawls_no_more_hosts_than_it_needs(web: Web, tmp_path: Path) -> None:
+    hosts = polite(3, 10)
+    web.write_sites(tmp_path / "SITES.toml", hosts)
+    (tmp_path / "recipe.py").write_text(RECIPE)
+    line = [sys.executable, "-m", "yisang", "run", "recipe.py", "--out", "out", "--limit", "5"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "books.json").read_text())["sources"][0]["read"] == 5
+    assert len({entry["host"] for entry in web.log()}) == 1
 
 
 def test_without_sites_only_what_lies_there_is_read(hostile: Crawled) -> None:

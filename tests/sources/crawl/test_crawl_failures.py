@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from yisang.records import Page
+from yisang.sources.base import PassedOver
 from yisang.sources.crawl import Crawl
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -222,3 +223,137 @@ def test_a_site_whose_certificate_nobody_vouches_for_is_not_asked(serve: Callabl
     assert server.asked == []
     assert row["verdict"] in ("robots", "unreachable")
     assert "certificate" in row["why"]
+
+
+# A site that wants to be left alone
+
+
+def later(seconds: int) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(503)
+        handler.send_header("Retry-After", str(seconds))
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+@pytest.mark.parametrize("more", [(), ("--again",)], ids=["the same command", "and with --again"])
+def test_a_site_that_asked_for_a_day_is_left_by_the_next_crawl_too(
+    serve: Callable[..., Server], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """The wish is the site's, for all of it: neither another page of it is asked for, nor is a day waited."""
+    pages = [f"/{number}" for number in range(8)]
+    links = "".join(f"<a href={name}>" for name in pages).encode()
+    server = serve({"/": page(links)} | dict.fromkeys(pages, page(b"<p>x</p>")) | {"/0": later(86_400)})
+    path, out = sites(tmp_path, server, concurrency=1), tmp_path / "out"
+    first = run(path, out)
+    assert (first.returncode, server.asked[-1]) == (3, "/0")
+    asked = len(server.asked)
+    second = run(path, out, *more)
+    assert second.returncode == 3, second.stderr
+    assert "a.example is left for another day: it asked to be left alone for 86" in second.stderr
+    assert "Everything was crawled" not in second.stderr
+    assert len(server.asked) == asked
+    assert Counter(verdicts(out).values()) == {None: 8, "page": 1}
+
+
+def test_what_waits_for_its_turn_does_not_wait_for_the_day(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """A short pause holds two back while the third is told to stay away for a day."""
+    links = b"<a href=/soon><a href=/day><a href=/x><a href=/y>"
+    server = serve(
+        {"/": page(links), "/soon": later(1), "/day": later(86_400)} | dict.fromkeys(("/x", "/y"), page(b"<p>x</p>"))
+    )
+    path, out = sites(tmp_path, server, concurrency=4, delay=0.4, tries=3), tmp_path / "out"
+    done = run(path, out)
+    assert done.returncode == 3, done.stderr
+    assert server.asked.count("/day") == 1
+
+
+# Lists that say no, and addresses that are written in two ways
+
+
+def said(body: bytes, status: int = 200, **headers: str) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in ({"Content-Type": "text/html", "Content-Length": str(len(body))} | headers).items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+@pytest.mark.parametrize(("robots", "led"), [("noindex, follow", True), ("none", False), ("noindex, nofollow", False)])
+def test_a_sitemap_that_says_noindex_is_kept_nowhere_and_leads_to_its_pages(
+    serve: Callable[..., Server], tmp_path: Path, robots: str, led: bool
+) -> None:
+    """As the blogs of the world send theirs."""
+    listing = b"<urlset><url><loc>http://a.example/x</loc></url></urlset>"
+    index = b"<sitemapindex><sitemap><loc>http://a.example/pages.xml</loc></sitemap></sitemapindex>"
+    server = serve(
+        {
+            "/robots.txt": said(b"Sitemap: http://a.example/index.xml\n", Content_Type="text/plain"),
+            "/": page(b"<p>x</p>"),
+            "/index.xml": said(index, Content_Type="text/xml", X_Robots_Tag="noindex, follow"),
+            "/pages.xml": said(listing, Content_Type="text/xml", X_Robots_Tag=robots),
+            "/x": page(b"<p>y</p>"),
+        }
+    )
+    out = tmp_path / "out"
+    assert run(sites(tmp_path, server), out).returncode == 0
+    wanted = {"/": "page", "/index.xml": "opt_out", "/pages.xml": "opt_out"} | ({"/x": "page"} if led else {})
+    assert verdicts(out) == wanted
+    (warc,) = (out / "a.example").glob("*.warc.gz")
+    written = gzip.decompress(warc.read_bytes())
+    assert b"noindex" in written
+    assert b"urlset" not in written
+    assert b"sitemapindex" not in written
+
+
+def test_a_page_whose_site_writes_its_query_in_another_order_is_not_lost(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve(
+        {
+            "/": page(b"<a href='/p?b=1&a=2'><a href='/round?b=1&a=2'>"),
+            "/p?b=1&a=2": said(b"", 301, Location="/p?a=2&b=1"),
+            "/p?a=2&b=1": page(b"<p>the page</p>"),
+            "/round?b=1&a=2": said(b"", 302, Location="/round?a=2&b=1"),
+            "/round?a=2&b=1": said(b"", 302, Location="/round?b=1&a=2"),
+        }
+    )
+    out = tmp_path / "out"
+    assert run(sites(tmp_path, server, max_redirects=4), out).returncode == 0
+    found = {address.partition("?")[0]: verdict for address, verdict in verdicts(out).items()}
+    assert found == {"/": "page", "/p": "page", "/round": "too_many_redirects"}
+    assert sum("/round" in address for address in server.asked) == 5
+    (shard,) = Crawl(str(out)).shards()
+    bodies = [item.body for item in Crawl(str(out)).read(shard) if isinstance(item, Page)]
+    assert b"<p>the page</p>" in bodies
+
+
+def test_an_empty_page_is_a_page_and_no_damage(serve: Callable[..., Server], tmp_path: Path) -> None:
+    server = serve({"/": page(b"<a href=/empty><a href=/none>"), "/empty": page(b""), "/none": said(b"", 204)})
+    path, out = sites(tmp_path, server), tmp_path / "out"
+    for more in ((), ("--again",)):
+        assert run(path, out, *more).returncode == 0
+        assert verdicts(out) == {"/": "page", "/empty": "page", "/none": "page"}
+        (shard,) = Crawl(str(out)).shards()
+        found = [(item.url[-6:], item.body) for item in Crawl(str(out)).read(shard) if not isinstance(item, PassedOver)]
+        assert [one for one in found if not one[1]] == [("/empty", b""), ("e/none", b"")]
+
+
+def test_a_site_that_gives_no_page_is_told_with_the_reason_and_what_to_do(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve({"/": said(b"", 301, Location="https://www.a.example/")})
+    path, out = sites(tmp_path, server), tmp_path / "out"
+    done = run(path, out)
+    assert "a.example gave no page. http://a.example/: redirect (to another host)." in done.stderr
+    assert "It leads to https://www.a.example/: give that host an entry of its own in SITES" in done.stderr
+    server.answers["/robots.txt"] = said(b"User-agent: *\nDisallow: /\n")
+    again = run(path, out, "--again")
+    assert "a.example gave no page. http://a.example/: robots (robots.txt line 2: group for *)." in again.stderr
+    server.answers |= {"/robots.txt": said(b""), "/": page(b"<p>x</p>")}
+    assert "gave no page" not in run(path, out, "--again").stderr

@@ -269,6 +269,42 @@ def test_a_site_that_is_opened_with_other_settings_or_again_does_not_ask_for_wha
     laxer.close()
 
 
+def test_what_sites_names_later_to_begin_with_is_asked_for_as_what_it_is(tmp_path: Path) -> None:
+    """Though a page had named it before, as something else or as something that a pattern keeps away."""
+    links = [f"https://a.example/{path}" for path in ("kept-away", "list.xml", "page")]
+    first = site(tmp_path, deny=("/kept-away",))
+    first.frontier.add(first.found(links, 1)[0], via="https://a.example/")
+    assert list(asked(first)) == ["/", "/list.xml", "/page"]
+    first.close()
+    start = ("https://a.example/", "https://a.example/kept-away", "https://a.example/list.xml")
+    later = {"start": start, "sitemaps": ("https://a.example/list.xml",), "deny": ("/kept-away",)}
+    # Named twice it is what it is named first, and is not asked for anew each time.
+    for wanted in (["/kept-away"], []):
+        second = Site(SiteCrawl(host="a.example", **later), tmp_path, {})  # type: ignore[arg-type]
+        assert list(asked(second)) == wanted
+        second.close()
+    third = site(tmp_path, sitemaps=("https://a.example/list.xml",), deny=("/kept-away",))
+    queued = third.next()
+    assert queued is not None
+    assert (queued.url, queued.kind, third.frontier.queued()) == ("https://a.example/list.xml", "sitemap", 1)
+    third.frontier.close()
+
+
+def test_where_others_judge_whole_bodies_are_asked_for(frontier: Frontier) -> None:
+    frontier.judge_by("yisang, CC-BY-4.0")
+    frontier.add(urls("1"))
+    frontier.settle(1, Settled("page", etag='"1"', modified="then", digest="sha1:X", warc="f:9"))
+
+    def told() -> tuple[str, str, str]:
+        (row,) = frontier.rows()
+        return row["etag"], row["modified"], row["digest"]
+
+    frontier.judge_by("yisang, CC-BY-4.0")
+    assert told() == ('"1"', "then", "sha1:X")
+    frontier.judge_by("yisang, all rights reserved")
+    assert told() == ("", "", "sha1:X"), "the body need not be written twice, and must be read"
+
+
 def test_a_host_that_is_no_longer_of_a_site_is_not_asked(tmp_path: Path) -> None:
     first = site(tmp_path, subdomains=True)
     inside, outside = first.found(["https://www.a.example/x", "https://b.example/"], 1)

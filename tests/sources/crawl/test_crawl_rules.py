@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,53 @@ def test_a_reservation_that_nobody_may_read_is_one(site: Site) -> None:
     (found,) = rules(site, origin)
     assert not allowed(found)
     assert set(origin.asked) == {ROBOTS}
+
+
+TDMREP = "https://a.example/.well-known/tdmrep.json"
+
+
+@pytest.mark.parametrize(
+    ("target", "there"),
+    [
+        ("/private/terms", "User-agent: *\nDisallow: /nothing\n"),
+        ("https://b.example/closed/terms", "User-agent: *\nDisallow: /closed\n"),
+        ("https://b.example/terms", None),
+    ],
+    ids=["of its own", "of another host", "of another host whose rules nobody tells"],
+)
+def test_a_reservation_that_lies_where_nobody_may_look_is_one(site: Site, target: str, there: str | None) -> None:
+    other = "https://b.example/robots.txt"
+    robots = text("User-agent: *\nDisallow: /private/\n")
+    origin = Origin({ROBOTS: robots, TDMREP: to(target), other: text("", 503) if there is None else text(there)})
+    (found,) = rules(site, origin)
+    assert not allowed(found)
+    assert set(origin.asked) <= {ROBOTS, TDMREP, other}
+
+
+def test_a_reservation_is_read_where_it_was_moved_to(site: Site) -> None:
+    there = "https://b.example/terms"
+    reserved = (200, {"Content-Type": "application/json"}, b'[{"location": "/x", "tdm-reservation": 1}]')
+    (found,) = rules(site, Origin({TDMREP: to(there), there: reserved}))
+    assert not allowed(found)
+    assert allowed(found, "https://a.example/y")
+
+
+def test_a_day_is_counted_from_when_it_was_fetched_by_whichever_crawl(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = module.now()
+    rules(site, Origin({ROBOTS: text("User-agent: *\nDisallow: /\n")}))
+    origin = Origin({ROBOTS: text("")})
+
+    async def a_crawl_that_goes_on() -> list[bool]:
+        keeper, found = Keeper("yisang", origin, asyncio.Event()), []
+        for hours in (23, 23.9, 24.1):
+            monkeypatch.setattr(module, "now", partial(float, begun + hours * 3600))
+            found.append(allowed(await keeper.rules(site, PAGE)))
+        return found
+
+    assert asyncio.run(a_crawl_that_goes_on()) == [False, False, True]
+    assert origin.asked[ROBOTS] == 1
 
 
 # Retry-After

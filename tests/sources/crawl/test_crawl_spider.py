@@ -24,6 +24,15 @@ from yisang.sources.rights.robots import Robots
 from yisang.sources.rights.tdmrep import TdmRep
 from yisang.storage import StorageError
 
+SITES = """
+[[site]]
+host = "a.example"
+licence = "CC-BY-4.0"
+letter = "A"
+category = "Science"
+evidence = "Its footer says so."
+date = "2026-11-01"
+"""
 OPEN = Rules(Robots.parse(b""), TdmRep.from_response(404, "", b""))
 
 
@@ -37,10 +46,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def job(site: Site, tmp_path: Path) -> Job:
+    # Each page gets the licence of its host.
     path = tmp_path / "SITES.toml"
-    path.write_text(
-        '[[site]]\nhost = "a.example"\nlicence = "CC0-1.0"\nletter = "A"\ncategory = "x"\nevidence = "y"\ndate = "2026-11-22"\n'
-    )
+    path.write_text(SITES)
     return Job(Sites(path=str(path), agent="yisang", contact="mailto:a@b.example", sites=(site.settings,)), [site])
 
 

@@ -9,13 +9,13 @@ from yisang.records import Page
 from yisang.sources.base import TooLarge
 from yisang.sources.crawl.archive import NOT_MODIFIED, SAME_PAYLOAD, Exchange
 from yisang.sources.crawl.frontier import Found, Queued, Settled, now
-from yisang.sources.crawl.links import Listed, NotListing, clean, listed, page_links
+from yisang.sources.crawl.links import Listed, NotListing, clean, key, listed, page_links
 from yisang.sources.crawl.rules import WORTH_ANOTHER_TRY, retry_after
 from yisang.sources.crawl.site import Site
 from yisang.sources.crawl.tag import Tag
 from yisang.sources.decode import decode
 from yisang.sources.http_body import BrokenRecord, NoDecoder, undo_codings
-from yisang.sources.rights.optout import heard, page_signals
+from yisang.sources.rights.optout import follows, heard, page_signals
 from yisang.sources.rights.signals import Signal, judge
 
 HTML = frozenset({"text/html", "application/xhtml+xml"})
@@ -40,8 +40,12 @@ class Answers:
     def wants_body(self, queued: Queued, headers: dict[str, str]) -> bool:
         """Whether the body behind these headers is of use, and its owner does not object in them."""
         if not all(signal.allowed for signal in page_signals(headers, None, self._agent)):
-            return False
+            return self._leads_on(queued, headers)
         return queued.kind != "page" or media_type(headers) in HTML or not media_type(headers)
+
+    def _leads_on(self, queued: Queued, headers: dict[str, str]) -> bool:
+        """Whether a list that says no is read for its addresses all the same: blogs send "noindex, follow" with each of their sitemaps and feeds."""
+        return queued.kind != "page" and follows(headers, None, self._agent)
 
     def take(self, site: Site, queued: Queued, exchange: Exchange, before: list[Signal]) -> None:
         """Settles a URL by its answer, or leaves it for a later try."""
@@ -53,7 +57,7 @@ class Answers:
         if status in WORTH_ANOTHER_TRY and self._deferred(site, queued, status, headers):
             return
         found = [*before, *page_signals(headers, None, self._agent)]
-        if not judge(found).allowed:
+        if not judge(found).allowed and not (200 <= status < 300 and self._leads_on(queued, headers)):
             self._refused(site, queued, exchange, found)
         elif status == 304 and queued.digest:
             self._unchanged(site, queued, exchange, found)
@@ -69,6 +73,7 @@ class Answers:
         asked = retry_after(headers) if status in (429, 503) else None
         if asked is not None and asked > site.settings.max_wait:
             site.left = f"it asked (status {status}) to be left alone for {asked:.0f} s, more than max_wait = {site.settings.max_wait:.0f}"
+            site.pause(asked)
             site.defer(queued, now() + asked, f"status {status}, Retry-After {asked:.0f} s")
             return True
         if queued.tries + 1 >= site.settings.tries:
@@ -99,6 +104,11 @@ class Answers:
             self._settle(site, queued, exchange, settled, found)
             return
         inside, outside = site.found([target], queued.depth, queued.kind)
+        if target != queued.url and any(one.key == key(queued.url) and not one.verdict for one in inside):
+            # A site that writes its query in another order than we are known by would be asked for nothing, as the address is known.
+            site.store(exchange, via=queued.via, rights=judge(found).as_json())
+            site.respell(queued, target)
+            return
         settled = Settled("redirect", target=target, why="to another host" if outside else "")
         hop = [one._replace(hops=queued.hops + 1) for one in inside]
         self._settle(site, queued, exchange, settled, found, hop, off_site=outside)
@@ -111,12 +121,21 @@ class Answers:
         revisit = (NOT_MODIFIED, exchange.url, queued.fetched)
         self._settle(site, queued, exchange, settled, found, revisit=revisit)
 
-    def _refused(self, site: Site, queued: Queued, exchange: Exchange, found: list[Signal]) -> None:
+    def _refused(
+        self,
+        site: Site,
+        queued: Queued,
+        exchange: Exchange,
+        found: list[Signal],
+        links: Iterable[Found] = (),
+        *,
+        off_site: int = 0,
+    ) -> None:
         """The answer says that it is not for us: its head is kept as the evidence, its body is not."""
         deciding = judge(found).deciding
         assert deciding is not None
         settled = Settled("opt_out", rule=deciding.rule, why=f"{deciding.where}: {deciding.why}")
-        self._settle(site, queued, replace(exchange, body=b"", cut="unspecified"), settled, found)
+        self._settle(site, queued, exchange, settled, found, links, off_site=off_site)
 
     def _body(
         self,
@@ -175,8 +194,11 @@ class Answers:
             content, why = Listed(), f"no {queued.kind} that can be read: {error}"
         sitemaps, elsewhere = site.found(content.sitemaps, queued.depth + 1, "sitemap")
         pages, outside = site.found(content.pages, queued.depth + 1)
-        settled = Settled("not_html", why=why)
-        self._settle(site, queued, exchange, settled, found, [*sitemaps, *pages], off_site=elsewhere + outside)
+        links, off_site = [*sitemaps, *pages], elsewhere + outside
+        if judge(found).allowed:
+            self._settle(site, queued, exchange, Settled("not_html", why=why), found, links, off_site=off_site)
+        else:
+            self._refused(site, queued, exchange, found, links, off_site=off_site)
 
     def _settle(
         self,
@@ -192,10 +214,14 @@ class Answers:
         headers: dict[str, str] | None = None,
     ) -> None:
         """Writes the WARC, then says so."""
-        rights = judge(found).as_json()
+        judged = judge(found)
+        if not judged.allowed:
+            exchange = replace(exchange, body=b"", cut="unspecified")
+        rights = judged.as_json()
         headers = headers if headers is not None else {name.lower(): value for name, value in exchange.headers}
         seen = replace(settled, rights=rights, status=exchange.status, seen=exchange.when)
-        if settled.verdict in ("page", "not_html") and revisit is None and exchange.body:
+        # A page may be empty, and is one. Of what is no page the body lies there only where it was read.
+        if revisit is None and (settled.verdict == "page" or (settled.verdict == "not_html" and exchange.body)):
             etag, modified = headers.get("etag", ""), headers.get("last-modified", "")
             seen = replace(seen, digest=exchange.digest, etag=etag, modified=modified, fetched=exchange.when)
             if queued.digest == exchange.digest:

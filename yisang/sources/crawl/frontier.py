@@ -232,6 +232,22 @@ class Frontier:
         )
         return self._db.total_changes - before
 
+    def seed(self, found: Iterable[Found]) -> None:
+        """What SITES names to begin with, also where a page had named it before: then it needs no leave from now on, and is read as what
+        SITES says that it is."""
+        seeds: dict[str, Found] = {}
+        for one in found:
+            seeds.setdefault(one.key, one)
+        with self._transaction():
+            self._add(seeds.values(), "")
+            for one in seeds.values():
+                self._db.execute("UPDATE urls SET via = '', depth = 0 WHERE key = ? AND via != ''", (one.key,))
+                self._db.execute(
+                    "UPDATE urls SET kind = ?, verdict = NULL, rule = '', why = '', tries = 0, etag = '', modified = '', digest = '' "
+                    "WHERE key = ? AND kind != ?",
+                    (one.kind, one.key, one.kind),
+                )
+
     def next(self, but: set[int], now: float) -> Queued | None:
         """The nearest to the start of those that are due, else the one that is due first; `but` are in flight."""
         fields = ", ".join(Queued._fields)
@@ -279,6 +295,12 @@ class Frontier:
             self._db.execute("UPDATE urls SET tries = tries + 1, due = ?, why = ? WHERE number = ?", (due, why, number))
             self._counts(warc_end, answered, 0)
 
+    def respell(self, number: int, url: str, *, warc_end: tuple[str, int]) -> None:
+        """Gives a URL the spelling that its site led to, which has the same key; it is queued still, and one hop older."""
+        with self._transaction():
+            self._db.execute("UPDATE urls SET url = ?, hops = hops + 1 WHERE number = ?", (url, number))
+            self._counts(warc_end, True, 0)
+
     def _counts(self, warc_end: tuple[str, int] | None, answered: bool, off_site: int) -> None:
         if warc_end is not None:
             self._note("warc_end", f"{warc_end[0]}:{warc_end[1]}")
@@ -305,6 +327,14 @@ class Frontier:
                 self._db.execute(f"UPDATE urls SET verdict = NULL, rule = '' WHERE verdict IN ({marks})", _OF_SETTINGS)
                 self._judge_queued(kept_away)
             self._note("settings", settings)
+
+    def judge_by(self, judges: str) -> None:
+        """Where others judge than did before (another agent, another entry of the registry), the next edition asks for whole bodies: a page that
+        is not sent again (304) cannot be judged again."""
+        with self._transaction():
+            if self.fact("judges") != judges:
+                self._db.execute("UPDATE urls SET etag = '', modified = '' WHERE etag != '' OR modified != ''")
+                self._note("judges", judges)
 
     def _judge_queued(self, kept_away: KeptAway) -> None:
         # What SITES itself names to begin with (via "") is asked for, whatever its patterns say of links.

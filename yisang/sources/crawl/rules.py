@@ -43,12 +43,14 @@ class Unfetched(Exception):
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds for one origin. verdict, why: of each of its URLs, where the origin cannot be reached at all."""
+    """What holds for one origin. verdict, why: of each of its URLs, where the origin cannot be reached at all. fetched: when the oldest of its
+    files was, in Unix seconds."""
 
     robots: Robots
     tdmrep: TdmRep
     verdict: str = ""
     why: str = ""
+    fetched: float = 0.0
 
     def before(self, agent: str, url: str) -> list[Signal]:
         """What is known of a URL before it is asked for."""
@@ -65,7 +67,7 @@ class Keeper:
 
     def __init__(self, agent: str, fetch: Fetch, stopping: asyncio.Event):
         self._agent, self._fetch, self._stopping = agent, fetch, stopping
-        self._rules: dict[tuple[str, str], tuple[float, asyncio.Task[Rules]]] = {}
+        self._rules: dict[tuple[str, str], asyncio.Task[Rules]] = {}
 
     async def rules(self, site: Site, url: str) -> Rules:
         """The rules for a URL; fetched now where they are not known, or more than a day old."""
@@ -73,23 +75,22 @@ class Keeper:
         origin = f"{parts.scheme}://{parts.netloc}"
         known = self._rules.get((site.settings.host, origin))
         # Replaced before anything is awaited: all who come later wait for the same task.
-        if known is None or now() - known[0] > MAX_AGE or (known[1].done() and known[1].exception() is not None):
-            known = now(), asyncio.ensure_future(self._find(site, origin))
-            self._rules[site.settings.host, origin] = known
-        return await asyncio.shield(known[1])
+        if known is None or (known.done() and _stale(known)):
+            known = self._rules[site.settings.host, origin] = asyncio.ensure_future(self._find(site, origin))
+        return await asyncio.shield(known)
 
     async def _find(self, site: Site, origin: str) -> Rules:
         answer = await self._answer(site, origin, ROBOTS)
+        fetched = answer.fetched
         if answer.verdict:
             closed = Robots.unreachable(answer.why), TdmRep.unreadable(answer.why)
-            return Rules(*closed, verdict=answer.verdict, why=f"its robots.txt could not be asked for: {answer.why}")
-        robots = (
-            Robots.unreachable(answer.why) if not answer.status else Robots.from_response(answer.status, answer.body)
-        )
+            why = f"its robots.txt could not be asked for: {answer.why}"
+            return Rules(*closed, verdict=answer.verdict, why=why, fetched=fetched)
+        robots = _robots(answer)
         asked, most = robots.crawl_delay(self._agent) or 0.0, site.settings.max_crawl_delay
         if asked > most:
             why = f"robots.txt asks for {asked:.0f} s between two requests, more than max_crawl_delay = {most:.0f}"
-            return Rules(robots, TdmRep.unreadable(why), verdict="over_budget", why=why)
+            return Rules(robots, TdmRep.unreadable(why), verdict="over_budget", why=why, fetched=fetched)
         site.delay = max(site.delay, asked)
         if site.settings.sitemaps is None:
             found, _ = site.found((one for one in map(clean, robots.sitemaps) if one), 0, "sitemap")
@@ -97,14 +98,21 @@ class Keeper:
         allowed = robots.verdict(self._agent, f"{origin}{TDMREP}")
         if not allowed.allowed:
             # Nobody may look, so nobody knows: closed, like every opt-out that cannot be read.
-            return Rules(robots, TdmRep.unreadable(f"robots.txt forbids to read it ({allowed.rule})"))
+            return Rules(robots, TdmRep.unreadable(f"robots.txt forbids to read it ({allowed.rule})"), fetched=fetched)
         answer = await self._answer(site, origin, TDMREP)
         tdmrep = (
             TdmRep.unreadable(answer.why)
             if not answer.status
             else TdmRep.from_response(answer.status, answer.type, answer.body)
         )
-        return Rules(robots, tdmrep)
+        return Rules(robots, tdmrep, fetched=min(fetched, answer.fetched))
+
+    async def _forbidden(self, site: Site, url: str) -> str:
+        """Why the robots.txt of its origin keeps us from a URL that a tdmrep.json leads to, "" where it does not."""
+        parts = urlsplit(url)
+        robots = _robots(await self._answer(site, f"{parts.scheme}://{parts.netloc}", ROBOTS))
+        signal = robots.verdict(self._agent, url)
+        return "" if signal.allowed else f"it leads to {url}, which robots.txt forbids ({signal.rule or signal.why})"
 
     async def _answer(self, site: Site, origin: str, path: str) -> Origin:
         """What an origin answers for a path, from the frontier where that is fresh."""
@@ -113,7 +121,7 @@ class Keeper:
             return known
         tries = 0
         while True:
-            answer, pause = await self._follow(site, f"{origin}{path}")
+            answer, pause = await self._follow(site, f"{origin}{path}", rules=path == ROBOTS)
             tries += 1
             if answer.status and answer.status not in WORTH_ANOTHER_TRY:
                 break
@@ -126,8 +134,9 @@ class Keeper:
         site.frontier.keep_origin(origin, path, answer, site.archive.end)
         return answer
 
-    async def _follow(self, site: Site, url: str) -> tuple[Origin, float | None]:
-        """The answer after redirects, and how long it asks to wait before another try (None: another try cannot help)."""
+    async def _follow(self, site: Site, url: str, *, rules: bool) -> tuple[Origin, float | None]:
+        """The answer after redirects, and how long it asks to wait before another try (None: another try cannot help). rules: whether it is
+        a robots.txt, whose redirects are followed wherever they lead (RFC 9309, section 2.3.1.2)."""
         hops = 0
         while True:
             try:
@@ -144,6 +153,8 @@ class Keeper:
                             else f"status {exchange.status} without an address"
                         )
                         return Origin(0, "", "", b"", why, now()), None
+                    if not rules and (why := await self._forbidden(site, target)):
+                        return Origin(0, "", "", b"", why, now()), None
                     url = target
                     continue
                 body, _ = undo_codings(headers, exchange.body)
@@ -157,6 +168,15 @@ class Keeper:
             if exchange.status in (429, 503) and (asked := retry_after(headers)) is not None:
                 pause = asked if asked <= site.settings.max_wait else None
             return Origin(exchange.status, "", headers.get("content-type", ""), body, "", now()), pause
+
+
+def _robots(answer: Origin) -> Robots:
+    return Robots.from_response(answer.status, answer.body) if answer.status else Robots.unreachable(answer.why)
+
+
+def _stale(found: asyncio.Task[Rules]) -> bool:
+    """By when it was fetched, which may have been by an earlier crawl."""
+    return found.exception() is not None or now() - found.result().fetched > MAX_AGE
 
 
 def retry_after(headers: dict[str, str]) -> float | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from yisang import __version__
 from yisang.errors import Stopped, UsageError
+from yisang.filters.licence import Registry
 from yisang.sources.crawl.site import Site
 from yisang.sources.crawl.sites import Sites
 
@@ -43,6 +44,7 @@ def crawl(
         "operator": sites.contact,
         "robots": "obey (RFC 9309)",
     }
+    registry = Registry(sites.path)
     with ExitStack() as stack:
         opened = []
         for settings in sites.sites:
@@ -52,24 +54,43 @@ def crawl(
                 say(
                     f"{settings.host}: cut {site.archive.repaired} bytes off the WARC, which a stopped crawl had not accounted for"
                 )
-            if again and not site.waiting:
+            site.frontier.judge_by(f"{sites.agent} {registry.for_host(settings.host)}")
+            # A site that is left for another day waits for nothing now, and is not at its end all the same.
+            if again and not site.frontier.any_queued():
                 site.reopen()
             opened.append(site)
         left = any(site.waiting for site in opened)
         if left:
             _Crawl(sites, opened, say, tell_every, out).run()
-        else:
+        elif not any(site.left for site in opened):
             say("Everything was crawled before. To ask what has changed since, add --again.")
         counts: Counter[str] = Counter()
         for site in opened:
             counts.update(site.frontier.counts())
             if site.left:
                 say(f"{site.settings.host} is left for another day: {site.left}.")
+            elif line := _nothing(site):
+                say(line)
     if counts["queued"]:
         raise Stopped(
             f"{counts['queued']} URLs are still to be asked for. What was fetched is kept; the same command goes on from there."
         )
     return counts
+
+
+def _nothing(site: Site) -> str:
+    """Why a site gave no page at all, and what to do; "" for one that gave some, or is not at its end."""
+    counts = site.frontier.counts()
+    if counts.get("page") or counts.get("queued"):
+        return ""
+    row = next(iter(site.frontier.rows()), None)
+    if row is None:
+        return ""
+    told = f"{site.settings.host} gave no page. {row['url']}: {row['verdict']} ({row['why'] or row['rule']})."
+    elsewhere = next((row["target"] for row in site.frontier.rows("redirect") if row["why"]), "")
+    if elsewhere:
+        told += f" It leads to {elsewhere}: give that host an entry of its own in SITES, or this one subdomains = true where it lies below."
+    return told
 
 
 class _Crawl:

@@ -32,15 +32,18 @@ class Site:
         self.frontier = Frontier(folder / FRONTIER)
         self.archive = Archive(folder, settings.host, about, self.frontier.warc_end)
         self.in_flight: set[int] = set()
+        # Of an earlier run too: a site that asked for a pause does not mean the process.
         self.paused_until = float(self.frontier.fact("paused_until", "0"))
         self.delay = settings.delay
         self.left = ""
+        if (seconds := self.paused_until - now()) > settings.max_wait:
+            self.left = f"it asked to be left alone for {seconds:.0f} s more, which is more than max_wait = {settings.max_wait:.0f}"
         self.pages = 0
         self.address = split_address(settings.address) if settings.address else None
         self._allow = [re.compile(pattern) for pattern in settings.allow]
         self._deny = [re.compile(pattern) for pattern in settings.deny]
+        self.frontier.seed(self._seeds())
         self.frontier.open_settings(msgspec.json.encode(settings).decode(), self._kept_away)
-        self.frontier.add(self._seeds())
 
     def _seeds(self) -> Iterable[Found]:
         seeds: list[tuple[str, Kind]] = [(url, "page") for url in self.settings.start]
@@ -135,18 +138,22 @@ class Site:
         self.frontier.defer(queued.number, due, why)
         self.in_flight.discard(queued.number)
 
+    def respell(self, queued: Queued, url: str) -> None:
+        """Queues a URL as its site spells it."""
+        self.frontier.respell(queued.number, url, warc_end=self.archive.end)
+        self.in_flight.discard(queued.number)
+
     def release(self, queued: Queued) -> None:
         """Puts back what was not asked for, as the crawl is being stopped."""
         self.in_flight.discard(queued.number)
 
     def pause(self, seconds: float) -> None:
         self.paused_until = max(self.paused_until, now() + seconds)
-        # A crawl that is killed meanwhile has to wait as well.
-        self.frontier.note("paused_until", str(self.paused_until))
+        self.frontier.note("paused_until", repr(self.paused_until))
 
     async def rest(self, queued: Queued, stopping: asyncio.Event) -> None:
-        """Waits until this URL may be asked for, or the crawl is being stopped."""
-        while not stopping.is_set() and (seconds := max(queued.due, self.paused_until) - now()) > 0:
+        """Waits until this URL may be asked for, the site is left, or the crawl is being stopped."""
+        while not (stopping.is_set() or self.left) and (seconds := max(queued.due, self.paused_until) - now()) > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), seconds)
 

@@ -70,7 +70,7 @@ class NotAsked(IgnoreRequest):  # type: ignore[misc]
 
 
 class Stopping(IgnoreRequest):  # type: ignore[misc]
-    """The crawl ends before this URL was asked for."""
+    """The crawl ends, or leaves the site, before this URL was asked for."""
 
 
 class Job:
@@ -194,13 +194,15 @@ class Gate:
             return
         job, queued = self._job, request.meta["queued"]
         await site.rest(queued, job.stopping)
+        if site.left:
+            raise Stopping
         assert job.keeper is not None
         try:
             rules: Rules = await job.keeper.rules(site, request.url)
         except Unfetched as error:
             raise Stopping from error
         await site.rest(queued, job.stopping)
-        if job.stopping.is_set():
+        if job.stopping.is_set() or site.left:
             raise Stopping
         if rules.verdict:
             raise NotAsked(rules.verdict, rules.why)
