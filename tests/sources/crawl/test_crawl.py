@@ -255,7 +255,7 @@ def test_a_page_that_has_not_changed_gets_the_letter_that_its_host_has_now(web: 
     # Its owner has changed the terms.
     sites.write_text(sites.read_text().replace('letter = "A"', 'letter = "C"'))
     assert run(sites, out, "--again").returncode == 0
-    source = Crawl(str(out))
+    source = Crawl(folder=str(out))
     pages = [page for shard in source.shards() for page in source.read(shard) if isinstance(page, Page)]
     assert {page.url.partition(".example")[2]: page.licence.letter for page in pages} == dict.fromkeys(
         RECRAWL.expected, "C"

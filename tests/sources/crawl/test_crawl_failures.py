@@ -328,8 +328,8 @@ def test_a_page_whose_site_writes_its_query_in_another_order_is_not_lost(
     found = {address.partition("?")[0]: verdict for address, verdict in verdicts(out).items()}
     assert found == {"/": "page", "/p": "page", "/round": "too_many_redirects"}
     assert sum("/round" in address for address in server.asked) == 5
-    (shard,) = Crawl(str(out)).shards()
-    bodies = [item.body for item in Crawl(str(out)).read(shard) if isinstance(item, Page)]
+    (shard,) = Crawl(folder=str(out)).shards()
+    bodies = [item.body for item in Crawl(folder=str(out)).read(shard) if isinstance(item, Page)]
     assert b"<p>the page</p>" in bodies
 
 
@@ -339,8 +339,8 @@ def test_an_empty_page_is_a_page_and_no_damage(serve: Callable[..., Server], tmp
     for more in ((), ("--again",)):
         assert run(path, out, *more).returncode == 0
         assert verdicts(out) == {"/": "page", "/empty": "page", "/none": "page"}
-        (shard,) = Crawl(str(out)).shards()
-        found = [(item.url[-6:], item.body) for item in Crawl(str(out)).read(shard) if not isinstance(item, PassedOver)]
+        (shard,) = Crawl(folder=str(out)).shards()
+        found = [(item.url[-6:], item.body) for item in Crawl(folder=str(out)).read(shard) if not isinstance(item, PassedOver)]
         assert [one for one in found if not one[1]] == [("/empty", b""), ("e/none", b"")]
 
 
