@@ -340,7 +340,11 @@ def test_an_empty_page_is_a_page_and_no_damage(serve: Callable[..., Server], tmp
         assert run(path, out, *more).returncode == 0
         assert verdicts(out) == {"/": "page", "/empty": "page", "/none": "page"}
         (shard,) = Crawl(folder=str(out)).shards()
-        found = [(item.url[-6:], item.body) for item in Crawl(folder=str(out)).read(shard) if not isinstance(item, PassedOver)]
+        found = [
+            (item.url[-6:], item.body)
+            for item in Crawl(folder=str(out)).read(shard)
+            if not isinstance(item, PassedOver)
+        ]
         assert [one for one in found if not one[1]] == [("/empty", b""), ("e/none", b"")]
 
 

@@ -219,6 +219,25 @@ def test_a_day_is_counted_from_when_it_was_fetched_by_whichever_crawl(
     assert origin.asked[ROBOTS] == 1
 
 
+@pytest.mark.parametrize("said", [text("", 503), Unfetched("refused", verdict="unreachable")], ids=["503", "no answer"])
+@pytest.mark.parametrize("file", [ROBOTS, TDMREP])
+def test_rules_that_are_gone_for_a_minute_leave_the_site_and_are_no_verdict_on_the_rest(
+    site: Site, monkeypatch: pytest.MonkeyPatch, said: Said, file: str
+) -> None:
+    rules(site, Origin({}))
+    begun = module.now()
+    monkeypatch.setattr(module, "now", partial(float, begun + module.MAX_AGE + 60))
+    with pytest.raises(Unfetched, match="which was there before, cannot be read now"):
+        rules(site, Origin({file: said}))
+    assert file in site.left
+    site.left = ""
+    assert allowed(rules(site, Origin({}))[0]), "and a later crawl goes on"
+    # Who never comes back is taken at his word.
+    monkeypatch.setattr(module, "now", partial(float, begun + 2 * module.MAX_ABSENCE))
+    assert not allowed(rules(site, Origin({file: said}))[0])
+    assert site.left == ""
+
+
 # Retry-After
 
 

@@ -375,6 +375,17 @@ class Frontier:
         rows = self._db.execute("SELECT COALESCE(verdict, 'queued'), COUNT(*) FROM urls GROUP BY 1 ORDER BY 1")
         return {str(name): int(count) for name, count in rows}
 
+    def pages(self) -> dict[tuple[str, str], int]:
+        """The numbers of the pages by address and time, since a purge moves what stands behind a record that it takes out."""
+        rows = self._db.execute("SELECT url, fetched, number FROM urls WHERE verdict = 'page' ORDER BY url")
+        with _explained(self.path):
+            return {(url, fetched): number for url, fetched, number in rows}
+
+    def row(self, number: int) -> dict[str, Any]:
+        """One URL by its number."""
+        cursor = self._db.execute("SELECT * FROM urls WHERE number = ?", (number,))
+        return dict(zip((column[0] for column in cursor.description), cursor.fetchone(), strict=True))
+
     def rows(self, *verdicts: str) -> Iterator[dict[str, Any]]:
         """The URLs of these verdicts, of all where none is named, in the order of their addresses."""
         where = f"WHERE verdict IN ({', '.join('?' * len(verdicts))})" if verdicts else ""

@@ -26,6 +26,8 @@ from yisang.sources.rights.tdmrep import TdmRep
 
 ROBOTS, TDMREP = "/robots.txt", "/.well-known/tdmrep.json"
 MAX_AGE = 24 * 3600.0
+MAX_ABSENCE = 7 * MAX_AGE
+"""Seconds since it was read for which a file that cannot be read is hoped to come back; nothing is asked for meanwhile. The bound is ours."""
 MAX_HOPS = 5
 """Redirects of a robots.txt that are followed (RFC 9309, section 2.3.1.2). After more we take it for unreachable, not for missing."""
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -131,6 +133,19 @@ class Keeper:
                 await asyncio.wait_for(self._stopping.wait(), pause or site.settings.retry_delay * 2 ** (tries - 1))
         if self._stopping.is_set() and (not answer.status or answer.status in WORTH_ANOTHER_TRY):
             raise Unfetched("the crawl is being stopped")
+        lost = pause is not None and (not answer.status or answer.status in WORTH_ANOTHER_TRY)
+        if (
+            lost
+            and known is not None
+            and known.status not in {0, *WORTH_ANOTHER_TRY}
+            and now() - known.fetched <= MAX_ABSENCE
+        ):
+            # Taken for a no, a minute's outage in the middle of a crawl would be the verdict on all that is left of the site.
+            site.left = f"{origin}{path}, which was there before, cannot be read now ({answer.why or f'status {answer.status}'})"
+            site.frontier.note(
+                "warc_end", ":".join(map(str, site.archive.end))
+            )  # what the site answered is kept as evidence
+            raise Unfetched(site.left)
         site.frontier.keep_origin(origin, path, answer, site.archive.end)
         return answer
 

@@ -89,9 +89,7 @@ class Crawl:
                     f"The crawl of {shard.path} in {self.folder} is not at its end: {queued} URLs are still to be asked for. "
                     f"Go on with it: yisang crawl {self.sites or 'SITES.toml'} --out {self.folder}"
                 )
-            # By address and time, since a purge moves what stands behind a record that it takes out.
-            wanted = {(row["url"], row["fetched"]): row for row in frontier.rows("page")}
-            yield from self._pages(folder, wanted)
+            yield from self._pages(folder, frontier)
             passed: Counter[str] = Counter()
             for row in frontier.rows():
                 if row["verdict"] == "opt_out":
@@ -104,22 +102,23 @@ class Crawl:
         finally:
             frontier.close()
 
-    def _pages(self, folder: Path, wanted: dict[tuple[str, str], dict[str, Any]]) -> Iterator[SourceItem]:
+    def _pages(self, folder: Path, frontier: Frontier) -> Iterator[SourceItem]:
         """The pages by what the WARC holds; the frontier says which of its records is a page as it stands now."""
-        if not wanted:
+        # Their numbers alone: the rows of a large site are gigabytes.
+        left, damage = frontier.pages(), list[str]()
+        if not left:
             return
         archive = Warc(str(folder), licence=self.licence, category=self.category, name=self.name)
-        left, damage = dict(wanted), list[str]()
         # A folder whose files are gone is damaged like any other: each of its pages is missing.
         for shard in archive.shards() if any(folder.glob("*.warc.gz")) else []:
             for item in archive.read(shard):
-                if isinstance(item, Page) and (row := left.pop((item.url, item.fetched), None)) is not None:
-                    yield self._tagged(item, row)
+                if isinstance(item, Page) and (number := left.pop((item.url, item.fetched), None)) is not None:
+                    yield self._tagged(item, frontier.row(number))
                 elif isinstance(item, Dead):
                     damage.append(f"{item.where}: {item.message}")
-        for (url, fetched), row in left.items():
+        for (url, fetched), number in left.items():
             why = "; ".join(damage) or "nothing in the file is damaged"
-            place = row["warc"]
+            place = frontier.row(number)["warc"]
             yield Dead(
                 "MissingRecord",
                 f"no whole record of {url} of {fetched} is there, once at {place} ({why})",
