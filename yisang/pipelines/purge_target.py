@@ -16,6 +16,10 @@ _PORTS = {"http": 80, "https": 443}
 _BEFORE = rb"(?:(?<![a-z0-9-])|(?<=%[0-9a-f][0-9a-f])|(?<=\\[nrt])|(?<=\\u[0-9a-f]{4}))"
 """A name may stand behind an escaped sign (%2F, %3D, \\u003d), or the n, r, t of JSON's escapes, which end in letters and digits too."""
 
+_FILE = rb"(?:warc|gz|zst|bz2|xz|parquet|arrow|jsonl?|ndjson|csv|tsv|txt|log|html?|xml|sqlite3?|db|toml|ya?ml|cdxj?|bak|tmp|old)"
+_BEHIND = rb"(?:(?=(?:-[0-9]+)*(?:\." + _FILE + rb")+(?![a-z0-9-]|\.[a-z0-9]))|(?![a-z0-9-]|\.[a-z0-9]))"
+"""A name ends where no name goes on; files that are called after a host (forum.example.org-00000.warc.gz) go on with what is no domain."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -67,7 +71,7 @@ class Target:
         for host in self.hosts:
             for spelt in _spellings(host):
                 below = rb"" if self.subdomains else rb"(?<!\.)"
-                found.append(_BEFORE + below + re.escape(spelt.encode()) + rb"(?![a-z0-9-]|\.[a-z0-9])")
+                found.append(_BEFORE + below + re.escape(spelt.encode()) + _BEHIND)
         for url in self.urls:
             parts = urlsplit(url)
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -75,6 +75,38 @@ def test_a_page_that_explains_how_works_may_be_used_is_under_none_of_the_types()
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "본 블로그의 모든 글은 무단 도용 및 2차 가공을 금합니다.",
+        "무단 복제 및 수정, 배포를 금지합니다.",
+        "불펌 금지",
+        "퍼가기를 금합니다.",
+    ],
+)
+def test_what_korean_blogs_say_to_keep_their_rights_is_known(said: str):
+    found = page_licence(page(f"<p>{said}</p>", f'<a rel="license" href="{CC}by/4.0/">CC BY 4.0</a>'), URL)
+    assert found.licence is not None
+    assert (found.licence.letter, found.agreement) == ("C", "disagree"), found.findings
+
+
+def test_a_badge_that_asks_for_more_than_the_link_around_it_counts():
+    badge = '<img src="https://i.creativecommons.org/l/by-nc/3.0/88x31.png">'
+    found = page_licence(page(footer=f'<a rel="license" href="{CC}by/4.0/">{badge}</a>'), URL)
+    assert found.licence is not None
+    assert (found.licence.letter, found.agreement) == ("B", "disagree"), found.findings
+    same = page_licence(page(footer=f'<a rel="license" href="{CC}by-nc/4.0/">{badge}</a>'), URL)
+    assert same.licence is not None
+    assert (same.licence.id, same.agreement) == ("CC-BY-NC-4.0", "one"), same.findings
+
+
+def test_the_licence_of_what_is_reviewed_is_not_the_reviews():
+    data = f'{{"@type": "Review", "itemReviewed": {{"@type": "Book", "license": "{CC}by/4.0/"}}}}'
+    html = page().replace("</head>", f'<script type="application/ld+json">{data}</script></head>')
+    found = page_licence(html, URL)
+    assert found.licence is None, found.findings
+
+
+@pytest.mark.parametrize(
     ("article", "footer", "id"),
     [
         (

@@ -18,7 +18,7 @@ MAX_SCRIPT = 1_000_000
 MAX_SCRIPTS = 50
 MAX_NODES = 50_000
 
-_INSIDE = frozenset(["@graph", "mainentity", "mainentityofpage", "ispartof", "itemreviewed", "@reverse"])
+_INSIDE = frozenset(["@graph", "mainentity", "mainentityofpage", "ispartof", "@reverse"])
 """Properties that lead from a node to the page's own, or to the site's."""
 _SITES = frozenset(("WebSite", "Blog", "Organization", "Periodical"))
 _WRAPPING = re.compile(

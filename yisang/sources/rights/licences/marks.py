@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from yisang.sources.rights.licences.document import Document, Element
 from yisang.sources.rights.licences.findings import Finding, Place, Scope
 from yisang.sources.rights.licences.head import is_embedded, other_subject, property_name
-from yisang.sources.rights.licences.names import UNKNOWN, in_text, names_creative_commons, of_address, of_badge
+from yisang.sources.rights.licences.names import UNKNOWN, family, in_text, names_creative_commons, of_address, of_badge
 from yisang.sources.rights.licences.statements import load
 from yisang.sources.rights.licences.text import SHORT, Sentence, denied, other_work, scope
 
@@ -59,11 +59,12 @@ def links(document: Document) -> Iterator[Finding]:
 
 
 def badges(document: Document) -> Iterator[Finding]:
-    """Images of Creative Commons' badges that no link to a licence is around."""
+    """Images of Creative Commons' badges that no link to the same licence is around: where the two differ, readers see the badge."""
     found = [(image, of_badge(document.resolve(image.get("src")))) for image in document.images]
     for image, id in document.ends([(image, id) for image, id in found if id is not None], "badges"):
-        if image.around and of_address(document.resolve(image.around)) is not None:
-            continue
+        linked = of_address(document.resolve(image.around)) if image.around else None
+        if linked is not None and (linked == UNKNOWN or family(linked) == family(id)):
+            continue  # the link around it tells more
         what, why = scope(image.where, _sentence(image, document), document, "badge")
         yield _finding(image, document, id, "badge", what, why, evidence=image.get("src"))
 

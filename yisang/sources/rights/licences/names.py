@@ -122,6 +122,11 @@ def detail(id: str) -> int:
     return sum(bool(part) for part in _parts(id))
 
 
+def family(id: str) -> str:
+    """An id without its version and port."""
+    return _parts(id)[0]
+
+
 def _parts(id: str) -> tuple[str, str, str]:
     match = re.fullmatch(r"(CC-(?:BY|NC|ND|SA)[A-Z-]*?|GFDL)(?:-([0-9.]+)(?:-([A-Z]+))?)?", id)
     return (match[1], match[2] or "", match[3] or "") if match else (id, "-", "-")
