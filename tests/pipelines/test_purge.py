@@ -368,10 +368,6 @@ def skip_publication(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purging, "_publish", lambda run, folder, found, dry_run, say: None)
 
 
-def skip_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(purging.RunPurge, "_describe", lambda self, rewriter: None)
-
-
 def leave_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that no reader takes."""
     apply = purging.RunPurge.apply

@@ -83,7 +83,7 @@ def test_its_books_balance_and_rows_are_kept(folder: Path) -> None:
     assert len(rows_of(folder / "out" / "quickstart-ja")) == steps["to_example"]["kept"] > 200
 
 
-def test_what_was_planted_leaves_for_its_reason(drops: list[dict[str, Any]]) -> None:
+def test_what_was_planted_leaves_for_its_reason(folder: Path, drops: list[dict[str, Any]]) -> None:
     closed = urls(drops, "licence_B") | urls(drops, "licence_C")
     registry = Registry(WEBS / "ja" / "sites.toml")
     assert {url.split("/")[2] for url in urls(drops, "licence_B")} == {
@@ -93,12 +93,13 @@ def test_what_was_planted_leaves_for_its_reason(drops: list[dict[str, Any]]) -> 
     reasons = {
         "too_short": "too_short",
         "too_long": "too_long",
-        "http_status": "not_found",
-        "not_html": "not_html",
         "target_share_low": "english",
     }
     for reason, case in reasons.items():
         assert urls(drops, reason) == set(PLANTED[case]) - closed, reason
+    books = json.loads((folder / "out/quickstart-ja/books.json").read_text("utf-8"))
+    verdicts = {"http_404": "not_found", "not_html": "not_html", "robots": "disallowed"}
+    assert books["sources"][0]["passed_over"] == {verdict: len(PLANTED[case]) for verdict, case in verdicts.items()}
     # Of an original and its copy one stays, whichever the order prefers.
     assert len(urls(drops, "exact_duplicate")) == len(set(PLANTED["exact_duplicate"]) - closed)
     assert len(urls(drops, "near_duplicate")) == len(set(PLANTED["near_duplicate"]) - closed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated
 
 import typer
@@ -33,10 +34,13 @@ def crawl(
     """Crawls sites politely into WARC files; goes on from where it was stopped or killed."""
     import msgspec
 
+    from yisang.filters.licence import Registry
     from yisang.sources.crawl.running import check_out, crawl
     from yisang.sources.crawl.sites import read_sites
 
     found = read_sites(sites, connect_to=connect_to)
+    if warning := Registry(sites).age_warning(datetime.date.today()):
+        say(warning)
     if host:
         found = msgspec.structs.replace(found, sites=tuple(found.site(name) for name in host))
     elif found.left_out:

@@ -57,11 +57,12 @@ def quickstart(
     if not known and not (teacher and student is False):
         say(f"The models that ship know no {name}: `scripted`, which is no model, teaches, and no student is trained.")
     teacher, student = teacher or ("mini" if known else "scripted"), known if student is None else student
+    pages = Path(f"{out}-web")
+    # For what it refuses, before anything is asked for; it is loaded again below, since it reads a folder by what lies there.
+    load("quickstart", str(pages), taught_by=teacher, language=language)
     needed = ["torch", "transformers"] if teacher == "mini" else []
     check_installed(needed + (["torch", "transformers", "trl"] if student else []))
-    pages = Path(f"{out}-web")
     _crawl_web(pages, language, say)
-    # After the crawl, as a recipe reads a folder by what lies there.
     recipe = load("quickstart", str(pages), taught_by=teacher, language=language)
     say(f"2. Running the recipe `quickstart` on {on} with {workers} worker(s), taught by `{teacher}` → {out}")
     books = run_recipe(recipe, Setting(out=out), on=on, workers=workers, say=say)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -207,6 +208,14 @@ def test_two_crawls_of_one_host_do_not_run_side_by_side(web: Web, tmp_path: Path
         first.kill()
     assert second.returncode == 1
     assert "is being crawled into" in second.stderr
+
+
+def test_terms_that_were_read_long_ago_are_told_before_anything_is_asked(web: Web, tmp_path: Path) -> None:
+    sites = web.write_sites(tmp_path / "SITES.toml", polite(1, 2))
+    sites.write_text(re.sub(r'date = "[0-9-]+"', 'date = "2020-02-29"', sites.read_text()))
+    done = run(sites, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "were read more than a year ago: polite0-2.example (2020-02-29)" in done.stderr
 
 
 # Once more, by what has changed

@@ -102,6 +102,7 @@ def test_an_address_is_asked_for_as_a_crawl_asks(folder: Path) -> None:
         (("--robots", "robots.txt", "--url", "/private"), "must be a whole address"),
         (("--robots", "nowhere.txt", "--url", "https://h.example/"), "nowhere.txt cannot be read"),
         (("https://h.example/",), "Add --contact"),
+        (("http://[::1]/", "--contact", "mailto:a@tests.example"), "names an IPv6 address"),
     ],
 )
 def test_what_cannot_be_told_is_said(folder: Path, arguments: tuple[str, ...], words: str) -> None:

@@ -136,6 +136,10 @@ def _of_addresses(
     cleaned = {address: clean(address) for address in addresses}
     if wrong := [address for address, whole in cleaned.items() if whole is None]:
         raise UsageError(f"{wrong[0]!r} is no address that can be asked for.")
+    if literal := [address for address, whole in cleaned.items() if "[" in urlsplit(whole or "").netloc]:
+        raise UsageError(
+            f"{literal[0]} names an IPv6 address. Give the name of the host, by which its rights are known."
+        )
     by_host: dict[str, list[str]] = {}
     for whole in cleaned.values():
         by_host.setdefault(urlsplit(whole or "").hostname or "", []).append(whole or "")
