@@ -69,13 +69,8 @@ def killed_crawl(folder: Path, kills: int, hosts: int, pages: int, seed: int) ->
         while killed < kills:
             asked = requests(web.log_path)
             goal = asked + chance.randint(1, max(1, hosts * pages // (kills + 2)))
-            process = subprocess.Popen(command(sites, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while process.poll() is None and requests(web.log_path) < goal:
-                time.sleep(0.002)
-            if process.poll() is not None:
+            if not kill_at(goal, command(sites, out), web.log_path):
                 break
-            process.send_signal(signal.SIGKILL)
-            process.wait()
             killed += 1
             settled = {row["key"] for row in rows(out) if row["verdict"]} | rules(out)
             in_flight += len({key(f"http://{entry['host']}{entry['target']}") for entry in web.log()} - settled)
@@ -114,13 +109,8 @@ def killed_hostile(folder: Path, kills: int, seed: int) -> tuple[int, list[str]]
         out = folder / "out"
         while killed < kills:
             goal = requests(web.log_path) + chance.randint(1, 30)
-            process = subprocess.Popen(command(sites, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while process.poll() is None and requests(web.log_path) < goal:
-                time.sleep(0.002)
-            if process.poll() is not None:
+            if not kill_at(goal, command(sites, out), web.log_path):
                 break
-            process.send_signal(signal.SIGKILL)
-            process.wait()
             killed += 1
         # 3: one host asked to be left alone for a day.
         done = subprocess.run(command(sites, out), capture_output=True, text=True)
@@ -131,6 +121,18 @@ def killed_hostile(folder: Path, kills: int, seed: int) -> tuple[int, list[str]]
     # A page, and a Retry-After that a killed crawl could not write down any more, may be asked for once more for each kill.
     against = violations(HOSTS, log, tries=5 + killed)
     return killed, faults + [line for line in against if "Retry-After" not in line]
+
+
+def kill_at(goal: int, line: list[str], log: Path) -> bool:
+    """Starts a crawl and kills it when the server has seen so many requests; False where it came to its end before."""
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and requests(log) < goal:
+        time.sleep(0.002)
+    if process.poll() is not None:
+        return False
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return True
 
 
 def requests(log: Path) -> int:

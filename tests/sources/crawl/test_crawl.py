@@ -17,6 +17,8 @@ from hostile import Web
 from hostile_hosts import RECRAWL, RECRAWL_EXPECTED, choose, differences, normal, polite, repeats, violations
 from warcio.archiveiterator import ArchiveIterator
 
+from yisang.quickstart.server import serve
+from yisang.quickstart.web import Response
 from yisang.records import Drop, Page
 from yisang.sources.base import PassedOver
 from yisang.sources.crawl import Crawl
@@ -271,12 +273,53 @@ def test_a_page_that_has_not_changed_gets_the_letter_that_its_host_has_now(web: 
     )
 
 
+def test_a_day_on_which_a_site_is_down_does_not_cost_its_pages(tmp_path: Path) -> None:
+    """What says no, or is gone, leaves; what cannot be asked for stands as it was."""
+    html = (("Content-Type", "text/html; charset=utf-8"),)
+    names = ("", "down", "gone", "no")
+    pages = {("a.example", f"/{name}"): Response(200, html, f"<p>{name}".encode()) for name in names}
+    sites = tmp_path / "SITES.toml"
+    start = json.dumps([f"http://a.example/{name}" for name in names])
+    sites.write_text(
+        '[crawl]\ncontact = "mailto:a@b.example"\ndelay = 0.0\ntries = 2\nretry_delay = 0.0\n[[site]]\nhost = "a.example"\n'
+        'licence = "CC0-1.0"\nletter = "A"\ncategory = "x"\nevidence = "y"\ndate = "2026-11-22"\n'
+        f"[site.crawl]\nstart = {start}\n"
+    )
+    down = Response(503, (), b"")
+    turns = [
+        ({}, set(names)),
+        (
+            {
+                "down": down,
+                "gone": Response(410, (), b""),
+                "no": Response(200, (("X-Robots-Tag", "noai"), *html), b"no"),
+            },
+            {"", "down"},
+        ),
+        ({"robots.txt": down}, {"", "down"}),
+    ]
+    for number, (changes, kept) in enumerate(turns):
+        web_of_today = pages | {("a.example", f"/{name}"): answer for name, answer in changes.items()}
+        with serve(web_of_today) as (ip, port):
+            more = ["--again"] if number else []
+            assert run(sites, tmp_path / "out", "--connect-to", f"{ip}:{port}", *more).returncode == 0
+        source = Crawl(folder=str(tmp_path / "out"))
+        (shard,) = source.shards()
+        items = list(source.read(shard))
+        assert {item.url.rpartition("/")[2] for item in items if isinstance(item, Page)} == kept
+        assert source.count(shard) == sum(not isinstance(item, PassedOver) for item in items)
+    (row,) = [row for row in rows(tmp_path / "out") if row["url"].endswith("/down")]
+    assert "not asked for again" in row["why"]
+
+
 # As a source of a recipe
 
 RECIPE = """
 from yisang.pipelines.curate import Corpus
 from yisang.pipelines.recipe import Recipe
 from yisang.pipelines.steps import Each
+from yisang.quickstart.server import serve
+from yisang.quickstart.web import Response
 from yisang.records import Drop, Page
 from yisang.sources.crawl import Crawl
 

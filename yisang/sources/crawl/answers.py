@@ -63,6 +63,8 @@ class Answers:
             self._unchanged(site, queued, exchange, found)
         elif 300 <= status < 400:
             self._redirect(site, queued, exchange, found, headers)
+        elif status in WORTH_ANOTHER_TRY and queued.digest and queued.kind == "page":
+            site.lapse(queued, Settled(f"http_{status}", why="after its last try"))
         elif status >= 400:
             self._settle(site, queued, exchange, Settled(f"http_{status}"), found)
         else:

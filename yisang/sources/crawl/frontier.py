@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from yisang.errors import YisangError
+from yisang.sources.crawl.database import Database, explained
 
 SCHEMA = 1
 
@@ -27,9 +28,9 @@ VERDICTS = (
 )  # fmt: skip
 """What becomes of a URL; besides, `http_404` and the like for a final status of 400 or more.
 
-page: in the WARC. not_html: another media type, its head alone is kept. robots: forbidden there, never asked for. opt_out: asked for, and
-the answer says no; its body is not kept. denied: by a pattern of SITES, or of a trap. private_address: not public, never connected to.
-too_large: as sent or unpacked. unreachable: name, connection, TLS or protocol failed.
+page: in the WARC. not_html: another media type, its head alone is kept. robots: forbidden there, never asked for. opt_out: the site says no, in
+a file of rules or with the answer; a body is not kept. denied: by a pattern of SITES, or of a trap. private_address: not public, never connected to.
+too_large: as sent or unpacked. unreachable: name, connection, TLS or protocol failed. And `error`, where our own code failed on an answer.
 """
 
 Kind = Literal["page", "sitemap", "feed"]
@@ -114,35 +115,6 @@ class Origin(msgspec.Struct, frozen=True):
     fetched: float
 
 
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Says in words what a failure of SQLite means; it may come with any statement."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")):
-            raise YisangError(
-                f"The frontier {path} cannot be written: {error}. Free some space there or make it writable; what was finished before is "
-                "kept, and the same command goes on from it."
-            ) from error
-        raise YisangError(
-            f"The frontier {path} cannot be read: {error}. If another crawl of this folder is running, wait for it; if the file is "
-            f"damaged, move {path.parent} away, and the site is crawled anew."
-        ) from error
-
-
-class _Database(sqlite3.Connection):
-    path = Path()
-
-    def execute(self, *given: Any) -> sqlite3.Cursor:
-        with _explained(self.path):
-            return super().execute(*given)
-
-    def executemany(self, *given: Any) -> sqlite3.Cursor:
-        with _explained(self.path):
-            return super().executemany(*given)
-
-
 class Frontier:
     """One site's URLs. `reading` opens what is there and changes nothing. Each method raises YisangError where SQLite fails."""
 
@@ -151,8 +123,8 @@ class Frontier:
         if not reading:
             path.parent.mkdir(parents=True, exist_ok=True)
         where = f"{path.absolute().as_uri()}{'?mode=ro' if reading else ''}"
-        with _explained(path):
-            self._db = sqlite3.connect(where, uri=True, isolation_level=None, timeout=5.0, factory=_Database)
+        with explained(path):
+            self._db = sqlite3.connect(where, uri=True, isolation_level=None, timeout=5.0, factory=Database)
         self._db.path = path
         try:
             if reading:
@@ -287,6 +259,12 @@ class Frontier:
             self._counts(warc_end, answered, off_site)
         return new
 
+    def stand(self, number: int, why: str) -> None:
+        """Leaves a page as an earlier edition fetched it, as it could not be asked for again."""
+        with self._transaction():
+            self._db.execute("UPDATE urls SET verdict = 'page', why = ? WHERE number = ?", (why, number))
+            self._counts(None, True, 0)
+
     def defer(
         self, number: int, due: float, why: str, *, warc_end: tuple[str, int] | None = None, answered: bool = False
     ) -> None:
@@ -378,7 +356,7 @@ class Frontier:
     def pages(self) -> dict[tuple[str, str], int]:
         """The numbers of the pages by address and time, since a purge moves what stands behind a record that it takes out."""
         rows = self._db.execute("SELECT url, fetched, number FROM urls WHERE verdict = 'page' ORDER BY url")
-        with _explained(self.path):
+        with explained(self.path):
             return {(url, fetched): number for url, fetched, number in rows}
 
     def row(self, number: int) -> dict[str, Any]:
@@ -391,7 +369,7 @@ class Frontier:
         where = f"WHERE verdict IN ({', '.join('?' * len(verdicts))})" if verdicts else ""
         cursor = self._db.execute(f"SELECT * FROM urls {where} ORDER BY url", verdicts)
         names = [column[0] for column in cursor.description]
-        with _explained(self.path):
+        with explained(self.path):
             for row in cursor:
                 yield dict(zip(names, row, strict=True))
 

@@ -134,6 +134,16 @@ class Site:
         self.in_flight.discard(queued.number)
         self.pages += settled.verdict == "page"
 
+    def lapse(self, queued: Queued, settled: Settled, *, answered: bool = True) -> None:
+        """Settles a URL that could not be asked for, for reasons that pass: where an earlier edition has the page, that one stands, and a day on
+        which its site was down does not cost it."""
+        if not queued.digest or queued.kind != "page":
+            self.settle(queued, settled, answered=answered)
+            return
+        why = f"not asked for again ({settled.verdict}: {settled.why}); the page is that of {queued.fetched}"
+        self.frontier.stand(queued.number, why)
+        self.in_flight.discard(queued.number)
+
     def defer(self, queued: Queued, due: float, why: str) -> None:
         self.frontier.defer(queued.number, due, why)
         self.in_flight.discard(queued.number)

@@ -11,6 +11,7 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,8 +47,6 @@ from yisang.sources.rights.signals import Signal, judge
 ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.1"
 MAX_RULES_FILE = 4 << 20
 """Bytes of a robots.txt or tdmrep.json; of robots.txt the first 500 KiB are read (RFC 9309, section 2.5)."""
-
-
 UNWANTED = 1 << 18
 """Bytes of a body that nobody wants which are taken all the same. Where a download is stopped within the read that ends it, Scrapy closes a
 connection that Twisted has given to the next request already, which is then asked for twice."""
@@ -308,13 +307,17 @@ class CrawlSpider(scrapy.Spider):  # type: ignore[misc]
             settled = Settled(
                 verdict, rule=deciding.rule, why=f"{deciding.where}: {deciding.why}", rights=rights.as_json()
             )
-            site.settle(queued, settled, answered=False)
+            # A robots.txt that could not be read has no rule that decided, and says nothing of what was fetched before.
+            settle = site.lapse if verdict == "robots" and not deciding.rule else site.settle
+            settle(queued, settled, answered=False)
         elif isinstance(error, NotAsked):
-            site.settle(queued, Settled(error.verdict, why=error.why), answered=False)
+            site.lapse(queued, Settled(error.verdict, why=error.why), answered=False)
         else:
             verdict, why, again = self._cause(error, request)
             if again and queued.tries + 1 < site.settings.tries:
                 site.defer(queued, now() + site.settings.retry_delay * 2**queued.tries, f"{verdict}: {why}")
+            elif again:
+                site.lapse(queued, Settled(verdict, why=why))
             else:
                 site.settle(queued, Settled(verdict, why=why))
 
@@ -386,8 +389,6 @@ def _exchange(request: Request, response: Response, url: str) -> Exchange:
 
 def _reason(status: int) -> str:
     """The standard phrase; Scrapy does not keep the one that was sent."""
-    from http import HTTPStatus
-
     try:
         return HTTPStatus(status).phrase
     except ValueError:
