@@ -49,10 +49,7 @@ class Answers:
 
     def take(self, site: Site, queued: Queued, exchange: Exchange, before: list[Signal]) -> None:
         """Settles a URL by its answer, or leaves it for a later try."""
-        headers: dict[str, str] = {}
-        for name, value in exchange.headers:
-            lower = name.lower()
-            headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+        headers = exchange.fields
         status = exchange.status
         if status in WORTH_ANOTHER_TRY and self._deferred(site, queued, status, headers):
             return
@@ -185,7 +182,7 @@ class Answers:
         inside, outside = site.found(links, queued.depth + 1)
         page = Page(id="", url=exchange.url, status=exchange.status, headers=headers, body=body)
         settled = Settled("page", licence=Tag.of(self._tag(page)).as_json())
-        self._settle(site, queued, exchange, settled, found, inside, off_site=outside, headers=headers)
+        self._settle(site, queued, exchange, settled, found, inside, off_site=outside)
 
     def _listing(self, site: Site, queued: Queued, exchange: Exchange, found: list[Signal], body: bytes) -> None:
         """A sitemap or a feed: no page, but what it lists are."""
@@ -213,14 +210,13 @@ class Answers:
         *,
         off_site: int = 0,
         revisit: tuple[str, str, str] | None = None,
-        headers: dict[str, str] | None = None,
     ) -> None:
         """Writes the WARC, then says so."""
         judged = judge(found)
         if not judged.allowed:
             exchange = replace(exchange, body=b"", cut="unspecified")
         rights = judged.as_json()
-        headers = headers if headers is not None else {name.lower(): value for name, value in exchange.headers}
+        headers = exchange.fields
         seen = replace(settled, rights=rights, status=exchange.status, seen=exchange.when)
         # A page may be empty, and is one. Of what is no page the body lies there only where it was read.
         if revisit is None and (settled.verdict == "page" or (settled.verdict == "not_html" and exchange.body)):

@@ -47,6 +47,15 @@ class Exchange:
     cut: str = ""
 
     @property
+    def fields(self) -> dict[str, str]:
+        """The answer's header fields by lower-cased name, the values of a repeated name joined."""
+        found: dict[str, str] = {}
+        for name, value in self.headers:
+            lower = name.lower()
+            found[lower] = f"{found[lower]}, {value}" if lower in found else value
+        return found
+
+    @property
     def digest(self) -> str:
         """Of the body as sent, spelled as WARC-Payload-Digest."""
         return f"sha1:{b32encode(hashlib.sha1(self.body).digest()).decode()}"

@@ -156,7 +156,7 @@ class Keeper:
         while True:
             try:
                 exchange = await self._fetch(site, url)
-                headers = {name.lower(): value for name, value in exchange.headers}
+                headers = exchange.fields
                 if 300 <= exchange.status < 400 and exchange.status != 304:
                     hops += 1
                     location = headers.get("location", "").strip()
